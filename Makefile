@@ -1,0 +1,62 @@
+# One venv, made from the locked requirements; every target below uses it.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 20
+
+$(VENV)/ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=python3.x")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { test "$$(id -u)" = 0 || \
+	  { echo "Python cannot make a virtual environment here; run: apt-get install python3-venv"; exit 1; }; \
+	  apt-get update -q && apt-get install -qy python3-venv; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: venv
+venv: $(VENV)/ready ## Make the virtual environment
+
+.PHONY: test
+test: lint unit e2e ## Everything that continuous integration runs
+
+.PHONY: lint
+lint: venv ## Format, lint, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: venv ## Format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: unit
+unit: venv ## Pure tests, without a cluster
+	$(BIN)/pytest tests/unit tests/property
+
+.PHONY: generate
+generate: venv ## Write the CRDs and the API reference from the types
+	$(BIN)/python -m mtls_operator.api.generate
+
+.PHONY: lock
+lock: venv ## Lock the dependencies anew
+	$(BIN)/pip install --quiet uv
+	for extra in operator server; do \
+	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+	    pyproject.toml --extra $$extra --python-version 3.13 -o requirements/$$extra.txt; done
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+	  pyproject.toml --extra server --group test --python-version 3.13 -o requirements/test.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+	  pyproject.toml --extra operator --extra server --group dev --group build --python-version 3.11 -o requirements/dev.txt
+
+-include tests/cluster/cluster.mk

@@ -1,0 +1,1 @@
+"""The operator: it issues, rotates and reconciles everything an MTLSService asks for."""

@@ -1,0 +1,65 @@
+"""Names that are part of the API: group, labels, annotations, Secret names, identities."""
+
+from typing import Final
+
+GROUP: Final = "mtls-operator.io"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "MTLSService"
+PLURAL: Final = "mtlsservices"
+FIELD_MANAGER: Final = "mtls-operator"
+
+LABEL_USE: Final = f"{GROUP}/use"
+"""On every Secret the operator may look at: ``owned`` on ours; existence selects all watched ones."""
+USE_OWNED: Final = "owned"
+LABEL_COMPONENT: Final = f"{GROUP}/component"
+"""``authority``, ``server`` or ``client``."""
+LABEL_SERVICE_UID: Final = f"{GROUP}/service-uid"
+LABEL_SERVICE: Final = f"{GROUP}/service"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+
+ANNOTATION_REISSUE: Final = f"{GROUP}/reissue"
+"""Set by a person on the MTLSService; copied to each leaf Secret issued under it."""
+ANNOTATION_ALLOW_SHORT_LIVED: Final = f"{GROUP}/allow-short-lived"
+ANNOTATION_DURATION: Final = f"{GROUP}/duration"
+"""On a leaf Secret: the duration that was asked for, in seconds."""
+ANNOTATION_SERIAL: Final = f"{GROUP}/serial"
+ANNOTATION_NOT_BEFORE: Final = f"{GROUP}/not-before"
+ANNOTATION_NOT_AFTER: Final = f"{GROUP}/not-after"
+ANNOTATION_RENEWAL_TIME: Final = f"{GROUP}/renewal-time"
+ANNOTATION_REASON: Final = f"{GROUP}/reason"
+"""On a leaf Secret: why it was last issued."""
+ANNOTATION_TRUST_SINCE: Final = f"{GROUP}/trust-since"
+"""On a client Secret: when the newest trust anchor was added to its ``ca.crt``."""
+ANNOTATION_INSTANCE: Final = f"{GROUP}/instance"
+ANNOTATION_OWNER: Final = f"{GROUP}/owner"
+"""On an authority Secret: ``<namespace>/<name>`` of the MTLSService."""
+ANNOTATION_ORPHANED_SINCE: Final = f"{GROUP}/orphaned-since"
+ANNOTATION_DELIVERY: Final = f"{GROUP}/delivery"
+"""On a pod: digest of the newest delivery, written so that kubelet syncs its volumes at once."""
+
+
+def authority_secret(uid: str) -> str:
+    """Name the Secret that holds both authorities of the service with this UID."""
+    return f"authority-{uid}"
+
+
+def server_secret(service: str) -> str:
+    """Name the Secret that the server mounts."""
+    return f"{service}-server"
+
+
+def client_secret(service: str, client: str) -> str:
+    """Name the Secret of one client in the service's own namespace."""
+    return f"{service}-client-{client}"
+
+
+def client_uri(trust_domain: str, namespace: str, service: str, client: str) -> str:
+    """Return the identity of a client: the one URI SAN of its certificates."""
+    return f"spiffe://{trust_domain}/ns/{namespace}/mtlsservice/{service}/client/{client}"
+
+
+def server_dns_names(service: str, namespace: str, cluster_domain: str) -> tuple[str, ...]:
+    """Return the DNS names by which the Service is reached inside the cluster, shortest first."""
+    qualified = f"{service}.{namespace}"
+    return service, qualified, f"{qualified}.svc", f"{qualified}.svc.{cluster_domain}"

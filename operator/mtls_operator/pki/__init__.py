@@ -1,0 +1,1 @@
+"""Authorities and leaf certificates: pure functions over `cryptography`."""

@@ -1,0 +1,1 @@
+"""Ordered chains of pure checks that say why something must be done."""

@@ -1,0 +1,1 @@
+"""Observe, decide, act: the level-triggered core, free of any Kubernetes client."""
