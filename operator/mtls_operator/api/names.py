@@ -17,6 +17,7 @@ LABEL_COMPONENT: Final = f"{GROUP}/component"
 LABEL_SERVICE_UID: Final = f"{GROUP}/service-uid"
 LABEL_SERVICE: Final = f"{GROUP}/service"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY: Final = "mtls-operator"
 
 ANNOTATION_REISSUE: Final = f"{GROUP}/reissue"
 """Set by a person on the MTLSService; copied to each leaf Secret issued under it."""
@@ -39,9 +40,12 @@ ANNOTATION_DELIVERY: Final = f"{GROUP}/delivery"
 """On a pod: digest of the newest delivery, written so that kubelet syncs its volumes at once."""
 
 
+AUTHORITY_PREFIX: Final = "authority-"
+
+
 def authority_secret(uid: str) -> str:
     """Name the Secret that holds both authorities of the service with this UID."""
-    return f"authority-{uid}"
+    return f"{AUTHORITY_PREFIX}{uid}"
 
 
 def server_secret(service: str) -> str:
