@@ -1,0 +1,92 @@
+"""What holds where the user says nothing; pure functions from an object to its effective values."""
+
+from datetime import timedelta
+from typing import Final, Literal, NamedTuple
+
+from mtls_operator.api import durations, names
+from mtls_operator.api.types import AuthoritySource, Certificates, Client, MTLSService
+
+CERTIFICATE_DURATION: Final = timedelta(hours=24)
+AUTHORITY_DURATION: Final = timedelta(hours=720)
+SHORTEST_CLIENT_DURATION: Final = timedelta(minutes=10)
+"""Kubelet needs a minute or two to deliver a Secret; callers that mount it need several of them."""
+SHORTEST_DURATION: Final = timedelta(seconds=60)
+TRUST_DOMAIN: Final = "cluster.local"
+RENEWED_AT_HALF: Final = timedelta(hours=24)
+"""Up to this duration a certificate is renewed at its half, beyond at two thirds."""
+
+
+class KeyProfile(NamedTuple):
+    """Kind of a private key; ``size`` in bits, None where the algorithm leaves no choice."""
+
+    algorithm: Literal["ECDSA", "RSA", "Ed25519"]
+    size: int | None
+
+
+_KEY_SIZES: Final = {"ECDSA": 256, "RSA": 2048, "Ed25519": None}
+
+
+def key_profile(certificates: Certificates) -> KeyProfile:
+    """Return the kind of key of every certificate: ECDSA on P-256 where nothing is said."""
+    key = certificates.private_key
+    algorithm = key.algorithm or "ECDSA"
+    return KeyProfile(algorithm, key.size or _KEY_SIZES[algorithm])
+
+
+def trust_domain(certificates: Certificates) -> str:
+    """Return the trust domain of SPIFFE ids."""
+    return certificates.trust_domain or TRUST_DOMAIN
+
+
+def certificate_duration(certificates: Certificates) -> timedelta:
+    """Return how long the server's certificate holds."""
+    return _duration(certificates.duration, CERTIFICATE_DURATION)
+
+
+def renew_before(certificates: Certificates, duration: timedelta) -> timedelta:
+    """Return how long before its end a certificate of this duration is renewed.
+
+    The user's choice holds for each certificate that lasts longer than it; any other is renewed at
+    half of its duration up to a day, a third before its end beyond.
+    """
+    default = duration / 2 if duration <= RENEWED_AT_HALF else duration / 3
+    chosen = _duration(certificates.renew_before, default)
+    return chosen if chosen < duration else default
+
+
+def allows_short_lived(service: MTLSService) -> bool:
+    """Tell whether clients of this service may get certificates of less than 10 minutes."""
+    return service.metadata.annotations.get(names.ANNOTATION_ALLOW_SHORT_LIVED) == "true"
+
+
+def client_duration(service: MTLSService, client: Client) -> timedelta:
+    """Return how long the certificate of this client holds: at least 10 minutes, unless that is lifted."""
+    chosen = _duration(client.duration, certificate_duration(service.spec.certificates))
+    return chosen if allows_short_lived(service) else max(chosen, SHORTEST_CLIENT_DURATION)
+
+
+def longest_client_duration(service: MTLSService) -> timedelta:
+    """Return the longest duration of a client's certificate, that of the server where there is no client."""
+    durations_ = [client_duration(service, client) for client in service.spec.clients]
+    return max(durations_, default=certificate_duration(service.spec.certificates))
+
+
+def longest_leaf_duration(service: MTLSService) -> timedelta:
+    """Return the longest duration of any certificate of this service."""
+    return max(longest_client_duration(service), certificate_duration(service.spec.certificates))
+
+
+def authority_duration(source: AuthoritySource) -> timedelta:
+    """Return how long a generation of this authority holds."""
+    return _duration(source.generated.duration if source.generated else None, AUTHORITY_DURATION)
+
+
+def propagation(service: MTLSService) -> timedelta:
+    """Return how long callers get to pick up a new trust bundle."""
+    authority = service.spec.authority
+    default = min(longest_client_duration(service), authority_duration(authority.server) / 4)
+    return _duration(authority.propagation, default)
+
+
+def _duration(chosen: str | None, default: timedelta) -> timedelta:
+    return default if chosen is None else durations.parse(chosen)
