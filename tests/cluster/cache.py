@@ -1,0 +1,68 @@
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def root() -> Path:
+    """Where everything that is built or kept for clusters lives, outside the source tree."""
+    if configured := os.environ.get("MTLS_CACHE"):
+        return Path(configured).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "mtls-operator"
+
+
+def key(*parts: bytes | str) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:16]
+
+
+def tree_key(paths: Iterable[Path]) -> str:
+    """Return the key of the names, modes and contents of these files and of all files below these folders."""
+    files = sorted(file for path in paths for file in _files(path))
+    return key(*(part for file in files for part in (str(file), oct(file.stat().st_mode), file.read_bytes())))
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    for file in path.rglob("*"):
+        if file.is_file() and not {"__pycache__", ".egg-info"} & {
+            *file.parts,
+            *(p.suffix for p in file.parents),
+        }:
+            yield file
+
+
+@contextmanager
+def locked(lock: Path) -> Iterator[None]:
+    """Hold an exclusive lock between processes; it goes with the process that holds it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def built(kind: str, version: str, build: Callable[[Path], None]) -> Path:
+    """Return the directory of this kind and version, filled once by `build`, whole or not at all."""
+    target = root() / kind / version
+    if target.exists():
+        return target
+    with locked(root() / kind / ".lock"):
+        if target.exists():
+            return target
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+        try:
+            build(partial)
+            partial.chmod(0o755)
+            partial.rename(target)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    return target

@@ -1,0 +1,36 @@
+import os
+import shutil
+import subprocess
+
+from tests.cluster.errors import ClusterError
+from tests.cluster.progress import step
+
+
+def require(*names: str) -> None:
+    """Install those Debian packages that are missing, or say how."""
+    missing = [name for name in names if not _installed(name)]
+    if not missing:
+        return
+    wanted = " ".join(missing)
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise ClusterError(
+            f"Missing: {wanted}. Run as root: apt-get update && apt-get install --yes {wanted}"
+        )
+    with step(f"Installing {wanted}"):
+        _apt("update")
+        _apt("install", "--yes", "--no-install-recommends", *missing)
+
+
+def _installed(name: str) -> bool:
+    if not shutil.which("dpkg-query"):
+        return False
+    query = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", name]
+    return subprocess.run(query, capture_output=True, text=True, check=False).stdout == "installed"
+
+
+def _apt(*arguments: str) -> None:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "--quiet", *arguments]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise ClusterError(f"`{' '.join(command)}` failed: {result.stderr.strip()[-500:]}")
