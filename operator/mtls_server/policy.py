@@ -1,0 +1,51 @@
+"""Who is served, and as whom: pure decisions on an identity and the mounted policy. Default deny."""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from mtls_server.contract import OWN_SOURCE, Policy
+from mtls_server.identity import Identity, Reason, RefusedError
+
+
+def public_key_digest(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 (lower-case hex) of the certificate's public key (SPKI, DER)."""
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(key).hexdigest()
+
+
+def source_of(policy: Policy, issuers: Sequence[bytes]) -> str:
+    """Tell which authority vouches for a peer: by public key, never by name.
+
+    Args:
+        policy: lists the public keys of each source.
+        issuers: the verified chain above the leaf (DER), nearest first.
+
+    Raises:
+        RefusedError: the policy lists none of them.
+    """
+    for issuer in issuers:
+        digest = public_key_digest(x509.load_der_x509_certificate(issuer))
+        for source, keys in policy.sources.items():
+            if digest in keys:
+                return source
+    raise RefusedError(Reason.UNKNOWN_SOURCE, "the certificate's issuer belongs to no source of the policy")
+
+
+def authorise(policy: Policy, identity: Identity, source: str) -> Identity:
+    """Return the identity with the client's name, source, roles and tenant.
+
+    Raises:
+        RefusedError: the policy grants this peer nothing.
+    """
+    client = policy.clients.get(identity.uri) if source == OWN_SOURCE and identity.uri else None
+    if client is None:
+        raise RefusedError(
+            Reason.UNKNOWN_CLIENT, "the policy lists no client with this certificate's identity"
+        )
+    return msgspec.structs.replace(
+        identity, client=client.name, source=source, roles=client.roles, tenant=client.tenant
+    )
