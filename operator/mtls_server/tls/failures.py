@@ -1,0 +1,105 @@
+"""Why a handshake failed, in words, and what the refused client presented; pure."""
+
+import ssl
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from cryptography import x509
+
+NO_CERTIFICATE: Final = "client sent no certificate"
+NOT_TLS: Final = "not a TLS client"
+UNSUPPORTED_VERSION: Final = "TLS version not supported"
+NOTHING_IN_COMMON: Final = "client and server have no algorithm in common"
+DISTRUSTED: Final = "client does not trust our certificate"
+CLOSED: Final = "client closed the connection during the handshake"
+RESET: Final = "client reset the connection during the handshake"
+
+_WORDS: Final = {
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": NO_CERTIFICATE,
+    "HTTP_REQUEST": NOT_TLS,
+    "HTTPS_PROXY_REQUEST": NOT_TLS,
+    "WRONG_VERSION_NUMBER": NOT_TLS,
+    "PACKET_LENGTH_TOO_LONG": NOT_TLS,
+    "RECORD_LENGTH_MISMATCH": NOT_TLS,
+    "UNSUPPORTED_PROTOCOL": UNSUPPORTED_VERSION,
+    "VERSION_TOO_LOW": UNSUPPORTED_VERSION,
+    "WRONG_SSL_VERSION": UNSUPPORTED_VERSION,
+    "NO_SHARED_CIPHER": NOTHING_IN_COMMON,
+    "NO_SUITABLE_KEY_SHARE": NOTHING_IN_COMMON,
+    "NO_SHARED_GROUPS": NOTHING_IN_COMMON,
+    "NO_SHARED_SIGNATURE_ALGORITHMS": NOTHING_IN_COMMON,
+    "NO_SUITABLE_SIGNATURE_ALGORITHM": NOTHING_IN_COMMON,
+    "NO_APPLICATION_PROTOCOL": NOTHING_IN_COMMON,
+    "UNEXPECTED_EOF_WHILE_READING": CLOSED,
+}
+
+_ALERT: Final = "_ALERT_"
+_ALERTS_OF_DISTRUST: Final = {
+    "UNKNOWN_CA",
+    "BAD_CERTIFICATE",
+    "CERTIFICATE_UNKNOWN",
+    "CERTIFICATE_EXPIRED",
+    "CERTIFICATE_REVOKED",
+    "UNSUPPORTED_CERTIFICATE",
+}
+_MAX_SUBJECT: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What the certificate of a refused client says; whether the client holds its key is not known."""
+
+    subject: str
+    """RFC 4514, cut off after 256 characters."""
+    serial: str
+    """Lower-case hex without leading zeros."""
+    not_after: datetime
+
+
+def explain(error: OSError, deadline: float) -> str:
+    """Say in words why a handshake failed.
+
+    Args:
+        error: what the handshake raised; TimeoutError when it did not end in time.
+        deadline: how long a handshake may take, in seconds.
+    """
+    match error:
+        case ssl.SSLCertVerificationError():
+            return str(error.verify_message)
+        case TimeoutError():
+            return f"handshake took longer than {deadline:g} s"
+        case ssl.SSLEOFError():
+            return CLOSED
+        case ssl.SSLError():
+            return _explain_reason(error.reason or "")
+        case ConnectionError():
+            return RESET
+    return f"the connection failed: {error.strerror}"
+
+
+def _explain_reason(reason: str) -> str:
+    """Translate OpenSSL's name of an error; an alert's holds ``_ALERT_``, whether it is sslv3 or tlsv1."""
+    _, is_alert, alert = reason.partition(_ALERT)
+    if alert in _ALERTS_OF_DISTRUST:
+        return DISTRUSTED
+    if is_alert:
+        return f"client sent the alert {_plain(alert)}"
+    return _WORDS.get(reason, f"the handshake failed: {_plain(reason) or 'unknown error'}")
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").lower()
+
+
+def read_presented(leaf_der: bytes) -> Presented | None:
+    """Read what a refused client's certificate says of itself; None when it cannot be parsed."""
+    try:
+        certificate = x509.load_der_x509_certificate(leaf_der)
+        return Presented(
+            subject=certificate.subject.rfc4514_string()[:_MAX_SUBJECT],
+            serial=f"{certificate.serial_number:x}",
+            not_after=certificate.not_valid_after_utc,
+        )
+    except Exception:  # noqa: BLE001 - a hostile certificate makes the parser raise errors of many kinds
+        return None
