@@ -1,15 +1,21 @@
 """Certificate, key, trust anchors and policy of one delivery, made into what the listener uses."""
 
+import hashlib
 import ssl
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
-from mtls_server.contract import Policy
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from mtls_server.checks import examine
+from mtls_server.context import TlsSettings, prove, server_context
+from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, Policy, digest
 from mtls_server.identity import Identity, Reason, Refusal, RefusedError, parse
 from mtls_server.policy import authorise, source_of
 
@@ -22,9 +28,9 @@ class Peer:
 
     identity: Identity | None
     refusal: Refusal | None
-    chain: tuple[bytes, ...]
+    chain: tuple[bytes, ...] = field(repr=False)
     """The verified chain (DER), leaf first."""
-    server_certificate: str
+    server_certificate: str = field(repr=False)
     """The certificate (PEM) that the peer saw."""
 
     @cached_property
@@ -42,7 +48,7 @@ class Generation:
     policy: Policy
     digest: str
     policy_digest: str
-    certificate: str
+    certificate: str = field(repr=False)
     """The served certificate (PEM, leaf only)."""
     serial: str
     not_before: datetime
@@ -64,6 +70,8 @@ class Generation:
         peer = self._judged.get(leaf)
         if peer is None or chain not in ((), peer.chain):
             peer = self._judge_anew(leaf, chain)
+        else:
+            self._judged.move_to_end(leaf)
         if peer.identity is not None and peer.identity.valid_to.timestamp() < self.clock():
             return self._refused(Refusal(Reason.EXPIRED, "the certificate has expired"), peer.chain)
         return peer
@@ -91,6 +99,48 @@ class Generation:
 
     def _remember(self, leaf: bytes, peer: Peer) -> None:
         self._judged[leaf] = peer
-        self._judged.move_to_end(leaf)
         if len(self._judged) > MAX_JUDGED_PEERS:
             self._judged.popitem(last=False)
+
+
+def build(
+    files: Mapping[str, bytes], number: int, settings: TlsSettings, clock: Callable[[], float]
+) -> Generation:
+    """Check the mounted files and make them serve.
+
+    Args:
+        files: file name to contents.
+        number: counts generations.
+        settings: of the protocol.
+        clock: seconds since the epoch.
+
+    Raises:
+        NotYetValidError: good files, too early.
+        MaterialError: the files cannot serve, in words.
+    """
+    material = examine(files, datetime.fromtimestamp(clock(), UTC), x509_strict=settings.x509_strict)
+    context = server_context(files[CERTIFICATE], files[PRIVATE_KEY], material.anchors, settings)
+    prove(context)
+    leaf = material.leaf
+    return Generation(
+        number=number,
+        context=context,
+        policy=material.policy,
+        digest=digest(files),
+        policy_digest=hashlib.sha256(files[POLICY]).hexdigest(),
+        certificate=leaf.public_bytes(Encoding.PEM).decode(),
+        serial=f"{leaf.serial_number:x}",
+        not_before=leaf.not_valid_before_utc,
+        not_after=leaf.not_valid_after_utc,
+        anchors=tuple(key_id(anchor) for anchor in material.anchors),
+        clock=clock,
+    )
+
+
+def key_id(authority: x509.Certificate) -> str:
+    """Return the subject key identifier (lower-case hex) as carried, else as RFC 5280 derives it."""
+    try:
+        identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        identifier = x509.SubjectKeyIdentifier.from_public_key(authority.public_key())
+    return identifier.digest.hex()

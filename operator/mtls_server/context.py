@@ -1,0 +1,101 @@
+"""The TLS context of one generation, and the handshake in memory that proves it."""
+
+import os
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from mtls_server.checks import Fault, MaterialError
+
+
+@dataclass(frozen=True)
+class TlsSettings:
+    """What the user may choose of the protocol; a client certificate is always required."""
+
+    minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+    x509_strict: bool = True
+
+
+def server_context(
+    certificate: bytes, private_key: bytes, anchors: Sequence[x509.Certificate], settings: TlsSettings
+) -> ssl.SSLContext:
+    """Make a fresh context: a changed one would keep dropped anchors, and a failed change would break it.
+
+    PARTIAL_CHAIN makes the listed certificates, and nothing else, the anchors. Without tickets no TLS 1.3
+    session is resumed; the session-id cache of TLS 1.2 cannot be turned off from Python, so a resumed
+    peer is judged by `Generation.judge`.
+
+    Args:
+        certificate: PEM, leaf first.
+        private_key: PEM.
+        anchors: the only certificates that may end a client's chain.
+        settings: of the protocol.
+
+    Raises:
+        MaterialError: OpenSSL refuses them.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = settings.minimum_version
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    if settings.x509_strict:
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.num_tickets = 0
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        _load_key_pair(context, certificate + b"\n" + private_key)
+        context.load_verify_locations(
+            cadata=b"".join(anchor.public_bytes(Encoding.DER) for anchor in anchors)
+        )
+    except ssl.SSLError as error:
+        raise MaterialError(Fault.TLS, f"OpenSSL refuses the files: {_words(error)}") from None
+    return context
+
+
+def _load_key_pair(context: ssl.SSLContext, pem: bytes) -> None:
+    """Load the very bytes that were checked: OpenSSL wants a path, and the mounted one may be swapped."""
+    descriptor = os.memfd_create("key-pair", os.MFD_CLOEXEC)
+    with os.fdopen(descriptor, "wb") as memory:
+        memory.write(pem)
+        memory.flush()
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+
+
+def prove(context: ssl.SSLContext) -> None:
+    """Shake hands in memory with a client that has no certificate.
+
+    The handshake is right when the client is done and the server ends by asking for the certificate.
+
+    Raises:
+        MaterialError: it ended otherwise.
+    """
+    test_client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    test_client.check_hostname = False
+    test_client.verify_mode = ssl.CERT_NONE
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = test_client.wrap_bio(to_client, to_server)
+    server = context.wrap_bio(to_server, to_client, server_side=True)
+    try:
+        _step(client)
+        _step(server)
+        client.do_handshake()
+        server.do_handshake()
+    except ssl.SSLError as error:
+        if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+            return
+        raise MaterialError(Fault.TLS, f"a handshake in memory failed: {_words(error)}") from None
+    raise MaterialError(Fault.TLS, "a handshake in memory succeeded without a client certificate")
+
+
+def _step(side: ssl.SSLObject) -> None:
+    with suppress(ssl.SSLWantReadError):
+        side.do_handshake()
+
+
+def _words(error: ssl.SSLError) -> str:
+    return (error.reason or "unknown error").replace("_", " ").lower()

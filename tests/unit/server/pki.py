@@ -1,0 +1,199 @@
+"""A small PKI for tests: authorities, servers, callers, each certificate bendable in one way."""
+
+import hashlib
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from mtls_server.contract import (
+    CERTIFICATE,
+    OWN_SOURCE,
+    POLICY,
+    POLICY_VERSION,
+    PRIVATE_KEY,
+    TRUST_ANCHORS,
+    Client,
+    Policy,
+    encode_policy,
+)
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+NOW = datetime.now(UTC).replace(microsecond=0)
+BILLING_URI = "spiffe://cluster.local/ns/shop/mtlsservice/orders/client/billing"
+SERVER_NAMES = ("orders", "orders.shop.svc")
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A certificate, its key, and the certificates above it that are not anchors."""
+
+    certificate: x509.Certificate
+    key: Key
+    intermediates: tuple[x509.Certificate, ...] = ()
+
+    @property
+    def der(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.DER)
+
+    @property
+    def pem(self) -> bytes:
+        return b"".join(one.public_bytes(Encoding.PEM) for one in (self.certificate, *self.intermediates))
+
+    @property
+    def key_pem(self) -> bytes:
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    @property
+    def spki(self) -> str:
+        """SHA-256 of the public key, as the policy lists sources."""
+        der = self.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return hashlib.sha256(der).hexdigest()
+
+
+def name(*common_names: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one) for one in common_names])
+
+
+def authority(
+    common_name: str = "",
+    *,
+    issuer: Issued | None = None,
+    key: Key | None = None,
+    path_length: int | None = None,
+    key_usage: bool = True,
+    is_ca: bool = True,
+    not_before: datetime = NOW - timedelta(days=1),
+    not_after: datetime = NOW + timedelta(days=30),
+) -> Issued:
+    """Issue a root, or with `issuer` an intermediate."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    subject = name(common_name or f"authority {next(_numbers)}")
+    extensions: list[tuple[x509.ExtensionType, bool]] = [(x509.BasicConstraints(is_ca, path_length), True)]
+    if key_usage:
+        extensions.append((_usage(certificate_sign=is_ca), True))
+    return _issue(subject, key, issuer, extensions, not_before, not_after)
+
+
+def leaf(
+    issuer: Issued | None,
+    *,
+    subject: x509.Name | None = None,
+    names: Sequence[x509.GeneralName] = (),
+    usages: Sequence[ObjectIdentifier] | None = (ExtendedKeyUsageOID.CLIENT_AUTH,),
+    key: Key | None = None,
+    not_before: datetime = NOW - timedelta(minutes=1),
+    not_after: datetime = NOW + timedelta(hours=1),
+    algorithm: hashes.HashAlgorithm | None = None,
+    authority_key: bool = True,
+) -> Issued:
+    """Issue an end-entity certificate; without `issuer` it is self-signed."""
+    extensions: list[tuple[x509.ExtensionType, bool]] = [
+        (x509.BasicConstraints(ca=False, path_length=None), True),
+        (_usage(certificate_sign=False), True),
+    ]
+    if names:
+        extensions.append((x509.SubjectAlternativeName(names), False))
+    if usages is not None:
+        extensions.append((x509.ExtendedKeyUsage(usages), False))
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    subject = name("leaf") if subject is None else subject
+    return _issue(
+        subject, key, issuer, extensions, not_before, not_after, algorithm, authority_key=authority_key
+    )
+
+
+def server(issuer: Issued, *, dns_names: Sequence[str] = SERVER_NAMES, **bent: object) -> Issued:
+    bent.setdefault("usages", (ExtendedKeyUsageOID.SERVER_AUTH,))
+    return leaf(issuer, subject=name("orders"), names=[x509.DNSName(one) for one in dns_names], **bent)  # type: ignore[arg-type]
+
+
+def client(issuer: Issued, *, uri: str = BILLING_URI, common_name: str = "billing", **bent: object) -> Issued:
+    return leaf(issuer, subject=name(common_name), names=[x509.UniformResourceIdentifier(uri)], **bent)  # type: ignore[arg-type]
+
+
+def policy(own: Issued, *, server_names: Sequence[str] = SERVER_NAMES, **sources: Issued) -> Policy:
+    """Grant `billing` the role `reader`; further sources by name."""
+    return Policy(
+        version=POLICY_VERSION,
+        server_names=tuple(server_names),
+        sources={OWN_SOURCE: (own.spki,)} | {source: (one.spki,) for source, one in sources.items()},
+        clients={BILLING_URI: Client("billing", roles=("reader",), tenant="acme")},
+    )
+
+
+def files(
+    served: Issued, client_authority: Issued, *others: Issued, granted: Policy | None = None
+) -> dict[str, bytes]:
+    """What the operator would mount: `others` are further trust anchors."""
+    return {
+        CERTIFICATE: served.pem,
+        PRIVATE_KEY: served.key_pem,
+        TRUST_ANCHORS: b"".join(
+            one.certificate.public_bytes(Encoding.PEM) for one in (client_authority, *others)
+        ),
+        POLICY: encode_policy(granted or policy(client_authority)),
+    }
+
+
+def at(moment: datetime = NOW) -> Callable[[], float]:
+    """Return a clock that stands still."""
+    return moment.timestamp
+
+
+def _issue(
+    subject: x509.Name,
+    key: Key,
+    issuer: Issued | None,
+    extensions: Sequence[tuple[x509.ExtensionType, bool]],
+    not_before: datetime,
+    not_after: datetime,
+    algorithm: hashes.HashAlgorithm | None = None,
+    *,
+    authority_key: bool = True,
+) -> Issued:
+    signer = issuer.key if issuer else key
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+    if authority_key:
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        builder = builder.add_extension(identifier, critical=False)
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical=critical)
+    certificate = builder.sign(signer, algorithm or hashes.SHA256())
+    above = () if issuer is None or _self_signed(issuer) else (issuer.certificate, *issuer.intermediates)
+    return Issued(certificate, key, above)
+
+
+def _self_signed(issued: Issued) -> bool:
+    return issued.certificate.subject == issued.certificate.issuer
+
+
+def _usage(*, certificate_sign: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not certificate_sign,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=certificate_sign,
+        crl_sign=certificate_sign,
+        encipher_only=False,
+        decipher_only=False,
+    )
