@@ -1,0 +1,144 @@
+"""The private authorities of a service: one signs its servers, the other its clients."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
+
+from .bundle import decode_bundle, encode_bundle
+from .entropy import Entropy
+from .keys import DEFAULT_KEY, PrivateKey, decode_key, encode_key, signing_hash
+from .validity import Validity
+
+Role = Literal["server", "client"]
+"""What a certificate is for, and so which authority signs it."""
+
+MAX_COMMON_NAME: Final = 64
+"""Upper bound of X.520, which OpenSSL, and others, enforce."""
+
+_KEY_USAGE: Final = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A CA certificate and its key, which match."""
+
+    role: Role
+    certificate: x509.Certificate
+    key: PrivateKey
+
+    @property
+    def key_id(self) -> str:
+        """Return the subject key identifier in lower-case hex."""
+        extension = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        return extension.value.digest.hex()
+
+    @property
+    def spki_digest(self) -> str:
+        """Return the SHA-256 of the public key (SPKI, DER) in lower-case hex."""
+        spki = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return hashlib.sha256(spki).hexdigest()
+
+    @property
+    def not_after(self) -> datetime:
+        """Return the last moment at which it, and what it signed, holds."""
+        return self.certificate.not_valid_after_utc
+
+
+def issue_authority(
+    role: Role, service: str, duration: timedelta, now: datetime, entropy: Entropy
+) -> Authority:
+    """Make a self-signed authority that may sign leaves, but no further authority.
+
+    Args:
+        role: what its leaves are for.
+        service: ``<namespace>/<name>``, for people who read the subject.
+        duration: how long it holds from now.
+        now: the time.
+        entropy: source of its key and serial.
+    """
+    key = entropy.key(DEFAULT_KEY)
+    serial = entropy.serial()
+    subject = _subject(role, service, serial)
+    validity = Validity.starting(now, duration)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), serial)
+        .not_valid_before(validity.not_before)
+        .not_valid_after(validity.not_after)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_KEY_USAGE, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, signing_hash(key))
+    )
+    return Authority(role, certificate, key)
+
+
+def encode_authority(authority: Authority) -> tuple[bytes, bytes]:
+    """Write certificate and key in PEM."""
+    return encode_bundle([authority.certificate]), encode_key(authority.key)
+
+
+def decode_authority(role: Role, crt: bytes, key: bytes) -> Authority:
+    """Read an authority; whether it still holds is not looked at.
+
+    Args:
+        role: what its leaves are for.
+        crt: exactly one certificate in PEM.
+        key: its private key in PEM.
+
+    Raises:
+        ValueError: unreadable, not a CA that may sign certificates, or two that do not match; says which.
+    """
+    (certificate,) = decode_bundle(crt, limit=1)
+    authority = Authority(role, certificate, decode_key(key))
+    if authority.key.public_key() != certificate.public_key():
+        msg = "the private key does not belong to the certificate; store the two that were made together"
+        raise ValueError(msg)
+    _require_ca(certificate)
+    return authority
+
+
+def _require_ca(certificate: x509.Certificate) -> None:
+    try:
+        extensions = certificate.extensions
+        is_ca = extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        may_sign = extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+        extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    except x509.ExtensionNotFound:
+        is_ca = may_sign = False
+    if not (is_ca and may_sign):
+        msg = (
+            "the certificate is not one of a CA; it needs basic constraints CA:TRUE, "
+            "key usage Certificate Sign, and a subject key identifier"
+        )
+        raise ValueError(msg)
+
+
+def _subject(role: Role, service: str, serial: int) -> x509.Name:
+    """Name a generation of an authority.
+
+    Unique, since verifiers try every anchor with the issuer's name, and Go gives up after a hundred
+    signatures.
+    """
+    generation = f"{serial & 0xFFFFFFFF:08x}"
+    title = f"{role} authority of {service}"[: MAX_COMMON_NAME - len(generation) - 1]
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "mtls-operator"),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"{title} {generation}"),
+        ]
+    )

@@ -1,0 +1,149 @@
+"""Leaf certificates: what they say, and how an authority signs them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final, TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from .authority import MAX_COMMON_NAME, Authority, Role
+from .entropy import Entropy
+from .keys import DEFAULT_KEY, KeyProfile, PrivateKey, signing_hash
+from .validity import Validity
+
+IPAddress: TypeAlias = IPv4Address | IPv6Address
+
+USAGES: Final[dict[Role, ObjectIdentifier]] = {
+    "server": ExtendedKeyUsageOID.SERVER_AUTH,
+    "client": ExtendedKeyUsageOID.CLIENT_AUTH,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LeafProfile:
+    """What a leaf certificate says of its holder; at least one name, address or URI."""
+
+    role: Role
+    common_name: str
+    """Empty: the subject is empty, and the holder known by its alternative names only."""
+    dns_names: tuple[str, ...] = ()
+    ip_addresses: tuple[IPAddress, ...] = ()
+    uri: str | None = None
+    key: KeyProfile = DEFAULT_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A leaf certificate and its key."""
+
+    certificate: x509.Certificate
+    key: PrivateKey
+
+
+def server_profile(
+    names: Iterable[str], ip_addresses: Iterable[str | IPAddress], key: KeyProfile
+) -> LeafProfile:
+    """Describe a server; its common name is the first DNS name that is short enough for one.
+
+    Args:
+        names: DNS names, the preferred one first.
+        ip_addresses: without zones (``%eth0``), which certificates can not carry.
+        key: kind of its key.
+
+    Raises:
+        ValueError: not an IP address, or one with a zone.
+    """
+    dns_names = tuple(dict.fromkeys(names))
+    addresses = tuple(dict.fromkeys(_address(text) for text in ip_addresses))
+    common_name = next((name for name in dns_names if len(name) <= MAX_COMMON_NAME), "")
+    return LeafProfile("server", common_name, dns_names, addresses, key=key)
+
+
+def client_profile(name: str, uri: str, key: KeyProfile) -> LeafProfile:
+    """Describe a client: its plain name, for people, and the one URI that identifies it."""
+    return LeafProfile("client", name if len(name) <= MAX_COMMON_NAME else "", uri=uri, key=key)
+
+
+def issue_leaf(
+    authority: Authority, profile: LeafProfile, duration: timedelta, now: datetime, entropy: Entropy
+) -> Leaf:
+    """Sign a certificate for a new key.
+
+    Raises:
+        ValueError: the authority is of the other role or no longer holds, or a name can not be encoded.
+    """
+    if profile.role != authority.role:
+        msg = f"a {authority.role} authority signs no {profile.role} certificates"
+        raise ValueError(msg)
+    if authority.not_after <= now:
+        expiry = f"{authority.not_after:%Y-%m-%dT%H:%M:%SZ}"
+        msg = f"the {authority.role} authority expired at {expiry} and signs no more"
+        raise ValueError(msg)
+    key = entropy.key(profile.key)
+    validity = leaf_validity(authority, duration, now)
+    holder = subject(profile)
+    certificate = (
+        x509.CertificateBuilder(authority.certificate.subject, holder, key.public_key(), entropy.serial())
+        .not_valid_before(validity.not_before)
+        .not_valid_after(validity.not_after)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(key), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([USAGES[profile.role]]), critical=False)
+        .add_extension(alternative_names(profile), critical=not list(holder))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(_authority_key_identifier(authority), critical=False)
+        .sign(authority.key, signing_hash(authority.key))
+    )
+    return Leaf(certificate, key)
+
+
+def leaf_validity(authority: Authority, duration: timedelta, now: datetime) -> Validity:
+    """Return the dates of a leaf signed now: never outside of its authority's."""
+    return Validity.starting(now, duration).within(Validity.of(authority.certificate))
+
+
+def subject(profile: LeafProfile) -> x509.Name:
+    """Return the subject of a leaf: its common name, if it has one."""
+    common_name = profile.common_name
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
+
+
+def alternative_names(profile: LeafProfile) -> x509.SubjectAlternativeName:
+    """Return the names a verifier goes by (RFC 9525)."""
+    names: list[x509.GeneralName] = [x509.DNSName(name) for name in profile.dns_names]
+    names += [x509.IPAddress(address) for address in profile.ip_addresses]
+    if profile.uri is not None:
+        names.append(x509.UniformResourceIdentifier(profile.uri))
+    return x509.SubjectAlternativeName(names)
+
+
+def _address(text: str | IPAddress) -> IPAddress:
+    address = ip_address(text)
+    if isinstance(address, IPv6Address) and address.scope_id is not None:
+        msg = f"the IP address {address} has a zone; write it without %{address.scope_id}"
+        raise ValueError(msg)
+    return address
+
+
+def _key_usage(key: PrivateKey) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=isinstance(key, RSAPrivateKey),
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _authority_key_identifier(authority: Authority) -> x509.AuthorityKeyIdentifier:
+    extensions = authority.certificate.extensions
+    subject_key = extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(subject_key)

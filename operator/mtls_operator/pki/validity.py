@@ -1,0 +1,37 @@
+"""When certificates begin and end to hold."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Self
+
+from cryptography import x509
+
+MAX_BACKDATING: Final = timedelta(seconds=60)
+"""Clocks a little behind ours still accept a new certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """Whole seconds in UTC, both ends included (RFC 5280, 4.1.2.5)."""
+
+    not_before: datetime
+    not_after: datetime
+
+    @classmethod
+    def starting(cls, now: datetime, duration: timedelta) -> Self:
+        """Hold from a little before now, by at most a tenth of the duration, until it is over."""
+        backdating = min(MAX_BACKDATING, duration / 10)
+        return cls(_whole_seconds(now - backdating), _whole_seconds(now + duration))
+
+    @classmethod
+    def of(cls, certificate: x509.Certificate) -> Self:
+        """Read the dates of a certificate."""
+        return cls(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+
+    def within(self, outer: Self) -> Self:
+        """Cut off what lies outside of another validity."""
+        return type(self)(max(self.not_before, outer.not_before), min(self.not_after, outer.not_after))
+
+
+def _whole_seconds(time: datetime) -> datetime:
+    return time.astimezone(UTC).replace(microsecond=0)
