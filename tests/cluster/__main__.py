@@ -1,9 +1,12 @@
 import argparse
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from tests.cluster import control_plane, layout, lifecycle
+from tests.cluster import control_plane, layout, lifecycle, namespaces, node
 from tests.cluster.errors import ClusterError
+from tests.cluster.processes import Daemon
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -31,9 +34,18 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--control-plane-only", action="store_true", help="no node: pods stay pending")
     up.set_defaults(run=_up)
 
+    load = commands.add_parser("load", help="import image archives into the node")
+    load.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE")
+    load.set_defaults(run=_load)
+
+    execute = commands.add_parser("exec", help="run a command in the node's network")
+    execute.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    execute.set_defaults(run=_exec)
+
     simple: dict[str, tuple[str, Command]] = {
         "down": ("stop and remove it", _down),
         "kubeconfig": ("print the path of its kubeconfig", _kubeconfig),
+        "status": ("tell which parts of it run", _status),
         "restart-apiserver": ("stop and start the API server alone", _restart_apiserver),
     }
     for name, (text, run) in simple.items():
@@ -42,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(options: argparse.Namespace) -> int:
-    cluster = lifecycle.up(options.name, node=not options.control_plane_only)
+    cluster = lifecycle.up(options.name, with_node=not options.control_plane_only)
     print(f"export KUBECONFIG={cluster.kubeconfig}")
     return 0
 
@@ -57,10 +69,32 @@ def _kubeconfig(options: argparse.Namespace) -> int:
     return 0
 
 
+def _status(options: argparse.Namespace) -> int:
+    cluster = layout.find(options.name)
+    if not cluster:
+        print(f"{options.name} is not there")
+        return 1
+    pids = {name: Daemon(cluster, name).pid() for name in [*control_plane.DAEMONS, *node.DAEMONS]}
+    for name, pid in pids.items():
+        print(f"{name:26} {f'runs as process {pid}' if pid else 'does not run'}")
+    return 0 if all(pids[name] for name in control_plane.DAEMONS) else 1
+
+
+def _load(options: argparse.Namespace) -> int:
+    node.load(lifecycle.running(options.name), *options.archives)
+    return 0
+
+
+def _exec(options: argparse.Namespace) -> int:
+    command = options.words[1:] if options.words[:1] == ["--"] else options.words
+    entered = [*namespaces.enter(lifecycle.running(options.name), "net"), *command]
+    os.execvp(entered[0], entered)
+
+
 def _restart_apiserver(options: argparse.Namespace) -> int:
     cluster = lifecycle.running(options.name)
     control_plane.stop_apiserver(cluster)
-    control_plane.start_apiserver(cluster)
+    control_plane.start(cluster)
     return 0
 
 

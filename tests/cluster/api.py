@@ -26,7 +26,7 @@ def create(cluster: Cluster, path: str, manifest: dict[str, Any]) -> None:
         raise ClusterError(f"The API server refused {manifest['kind']}: {body.decode()}")
 
 
-def healthy(cluster: Cluster, port: Port, path: str) -> bool:
+def succeeds(cluster: Cluster, path: str, port: Port = Port.API) -> bool:
     with contextlib.suppress(OSError):
         return _request(cluster, "GET", path, port=port)[0] == HTTPStatus.OK
     return False

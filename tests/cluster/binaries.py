@@ -7,7 +7,7 @@ import sys
 from functools import cache as once
 from pathlib import Path
 
-from tests.cluster import cache, packages
+from tests.cluster import cache, packages, pause
 from tests.cluster.errors import ClusterError
 from tests.cluster.progress import step
 
@@ -57,8 +57,9 @@ def _build_pause(go: str, target: Path) -> None:
     packages.require("gcc", "libc6-dev")
     listed = _run_go(go, ["list", "-m", "-json", "k8s.io/kubernetes"], {}, log=None)
     source = Path(json.loads(listed)["Dir"]) / "build/pause/linux/pause.c"
-    version = f'-DVERSION="{kubernetes_version()}"'
+    version = f"-DVERSION={kubernetes_version()}"
     subprocess.run(["gcc", "-Os", "-static", version, "-o", target / "pause", source], check=True)
+    pause.write_archive(target / "pause", target / "pause.tar")
 
 
 def _run_go(go: str, arguments: list[str], environment: dict[str, str], log: Path | None) -> str:

@@ -87,6 +87,7 @@ def create(cluster: Cluster) -> None:
     etcd = Authority.create(folder, "etcd-ca")
     etcd.issue("etcd", "etcd", hosts=LOOPBACK)
     etcd.issue("etcd-client", "kube-apiserver")
+    Authority.create(folder, "front-proxy-ca").issue("front-proxy", "front-proxy")
     _write_key(folder / "service-account.key", account := _new_key())
     public = account.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (folder / "service-account.pub").write_bytes(public)

@@ -7,16 +7,19 @@ from pathlib import Path
 
 from tests.cluster.errors import ClusterError
 
-_CONTROLLERS = "+cpu +cpuset +io +memory +pids"
+_CONTROLLERS = {"cpu", "cpuset", "io", "memory", "pids"}
 
 
 def create(name: str) -> None:
     """Make the group in every hierarchy of this machine, be they of version 1 or 2."""
     for hierarchy, version in _hierarchies():
         (hierarchy / name).mkdir(exist_ok=True)
-        if version == "cgroup2" and (hierarchy / "cgroup.controllers").read_text().strip():
+        if version == "cgroup2":
+            available = _CONTROLLERS.intersection((hierarchy / "cgroup.controllers").read_text().split())
             for group in hierarchy, hierarchy / name:
-                (group / "cgroup.subtree_control").write_text(_CONTROLLERS)
+                (group / "cgroup.subtree_control").write_text(
+                    " ".join(f"+{controller}" for controller in available)
+                )
 
 
 def kill(name: str) -> None:

@@ -17,6 +17,9 @@ AUDIT_POLICY = {
 }
 
 
+# The controller manager has made this once it works, and no pod is admitted before.
+DEFAULT_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
+
 DAEMONS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
 
 
@@ -27,14 +30,12 @@ def start(cluster: Cluster) -> None:
     kubeconfig.write(cluster, "admin", file=cluster.kubeconfig)
     with step(f"Starting the control plane of {cluster.name}"):
         _start(cluster, "etcd", _etcd(cluster), programs)
-        start_apiserver(cluster)
+        _start(cluster, "kube-apiserver", _apiserver(cluster), programs)
+        _wait_for(cluster, "kube-apiserver", Port.API, "/readyz")
         _start(cluster, "kube-controller-manager", _controller_manager(cluster), programs)
         _start(cluster, "kube-scheduler", _component(cluster, "kube-scheduler", Port.SCHEDULER), programs)
-        for name, port in (
-            ("kube-controller-manager", Port.CONTROLLER_MANAGER),
-            ("kube-scheduler", Port.SCHEDULER),
-        ):
-            Daemon(cluster, name).wait_until(partial(api.healthy, cluster, port, "/healthz"))
+        _wait_for(cluster, "kube-scheduler", Port.SCHEDULER, "/healthz")
+        _wait_for(cluster, "kube-controller-manager", Port.API, DEFAULT_ACCOUNT)
 
 
 def stop(cluster: Cluster) -> None:
@@ -46,13 +47,13 @@ def running(cluster: Cluster) -> bool:
     return all(Daemon(cluster, name).pid() for name in DAEMONS)
 
 
-def start_apiserver(cluster: Cluster) -> None:
-    _start(cluster, "kube-apiserver", _apiserver(cluster), binaries.directory())
-    Daemon(cluster, "kube-apiserver").wait_until(partial(api.healthy, cluster, Port.API, "/readyz"))
-
-
 def stop_apiserver(cluster: Cluster, *, kill: bool = False) -> None:
+    """Stop the API server alone; `start` brings it back."""
     Daemon(cluster, "kube-apiserver").stop(kill=kill)
+
+
+def _wait_for(cluster: Cluster, name: str, port: Port, path: str) -> None:
+    Daemon(cluster, name).wait_until(partial(api.succeeds, cluster, path, port))
 
 
 def _start(cluster: Cluster, name: str, flags: Flags, programs: Path) -> None:
@@ -106,6 +107,12 @@ def _apiserver(cluster: Cluster) -> Flags:
         "kubelet-client-certificate": pki / "apiserver-kubelet-client.crt",
         "kubelet-client-key": pki / "apiserver-kubelet-client.key",
         "kubelet-preferred-address-types": "InternalIP",
+        "requestheader-client-ca-file": pki / "front-proxy-ca.crt",
+        "requestheader-username-headers": "X-Remote-User",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+        "proxy-client-cert-file": pki / "front-proxy.crt",
+        "proxy-client-key-file": pki / "front-proxy.key",
         "service-account-issuer": f"https://kubernetes.default.svc.{DOMAIN}",
         "service-account-key-file": pki / "service-account.pub",
         "service-account-signing-key-file": pki / "service-account.key",

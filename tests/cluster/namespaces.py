@@ -14,8 +14,8 @@ KINDS = {"net": "net", "mount": "mnt"}
 def create(cluster: Cluster) -> None:
     """Make the node's network and mount namespaces, held by files in the cluster's state.
 
-    In the mount namespace /run, /var/lib and /var/log are the node's own: what its programs mount or leave there
-    is not seen by the host, and all mounts go with the namespace.
+    In the mount namespace /run, /var/lib and /var/log are the node's own: what its programs mount or leave
+    there is not seen by the host, and all mounts go with the namespace.
     """
     folder = _handles(cluster)
     folder.mkdir(exist_ok=True)
