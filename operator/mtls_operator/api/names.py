@@ -38,6 +38,8 @@ ANNOTATION_OWNER: Final = f"{GROUP}/owner"
 ANNOTATION_ORPHANED_SINCE: Final = f"{GROUP}/orphaned-since"
 ANNOTATION_DELIVERY: Final = f"{GROUP}/delivery"
 """On a pod: digest of the newest delivery, written so that kubelet syncs its volumes at once."""
+ANNOTATION_DESIRED: Final = f"{GROUP}/desired"
+"""On what is applied: digest of what was wanted, by which a field that is no longer wanted is noticed."""
 
 
 AUTHORITY_PREFIX: Final = "authority-"

@@ -1,0 +1,50 @@
+"""What every object of ours carries: labels, and a reference to the MTLSService that owns it."""
+
+from typing import Any, Final, Literal
+
+from mtls_operator.api import names
+from mtls_operator.api.types import MTLSService
+
+Component = Literal["authority", "server", "client"]
+
+LABEL_NAME: Final = "app.kubernetes.io/name"
+LABEL_INSTANCE: Final = "app.kubernetes.io/instance"
+APPLICATION: Final = "mtls-server"
+
+
+def labels(service: MTLSService, component: Component) -> dict[str, str]:
+    """Return the labels of an object that belongs to the service."""
+    return selector(service) | {
+        names.LABEL_MANAGED_BY: names.MANAGED_BY,
+        names.LABEL_USE: names.USE_OWNED,
+        names.LABEL_SERVICE: service.metadata.name,
+        names.LABEL_SERVICE_UID: service.metadata.uid,
+        names.LABEL_COMPONENT: component,
+    }
+
+
+def selector(service: MTLSService) -> dict[str, str]:
+    """Return the labels that select the server's pods; a Deployment never lets them change."""
+    return {LABEL_NAME: APPLICATION, LABEL_INSTANCE: service.metadata.name}
+
+
+def owner_reference(service: MTLSService) -> dict[str, Any]:
+    """Return the reference by which an object goes when the service does."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "name": service.metadata.name,
+        "uid": service.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def owned(service: MTLSService, name: str, component: Component) -> dict[str, Any]:
+    """Return the metadata of an object in the service's namespace that goes when the service does."""
+    return {
+        "name": name,
+        "namespace": service.metadata.namespace,
+        "labels": labels(service, component),
+        "ownerReferences": [owner_reference(service)],
+    }
