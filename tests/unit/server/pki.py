@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -80,7 +80,7 @@ def authority(
     extensions: list[tuple[x509.ExtensionType, bool]] = [(x509.BasicConstraints(is_ca, path_length), True)]
     if key_usage:
         extensions.append((_usage(certificate_sign=is_ca), True))
-    return _issue(subject, key, issuer, extensions, not_before, not_after)
+    return _issue(_Form(subject, not_before, not_after, extensions), key, issuer)
 
 
 def leaf(
@@ -92,7 +92,7 @@ def leaf(
     key: Key | None = None,
     not_before: datetime = NOW - timedelta(minutes=1),
     not_after: datetime = NOW + timedelta(hours=1),
-    algorithm: hashes.HashAlgorithm | None = None,
+    algorithm: hashes.SHA256 | hashes.SHA1 = hashes.SHA256(),  # noqa: B008 - without state
     authority_key: bool = True,
 ) -> Issued:
     """Issue an end-entity certificate; without `issuer` it is self-signed."""
@@ -104,11 +104,8 @@ def leaf(
         extensions.append((x509.SubjectAlternativeName(names), False))
     if usages is not None:
         extensions.append((x509.ExtendedKeyUsage(usages), False))
-    key = key or ec.generate_private_key(ec.SECP256R1())
-    subject = name("leaf") if subject is None else subject
-    return _issue(
-        subject, key, issuer, extensions, not_before, not_after, algorithm, authority_key=authority_key
-    )
+    form = _Form(subject or name("leaf"), not_before, not_after, extensions, algorithm, authority_key)
+    return _issue(form, key or ec.generate_private_key(ec.SECP256R1()), issuer)
 
 
 def server(issuer: Issued, *, dns_names: Sequence[str] = SERVER_NAMES, **bent: object) -> Issued:
@@ -122,10 +119,11 @@ def client(issuer: Issued, *, uri: str = BILLING_URI, common_name: str = "billin
 
 def policy(own: Issued, *, server_names: Sequence[str] = SERVER_NAMES, **sources: Issued) -> Policy:
     """Grant `billing` the role `reader`; further sources by name."""
+    keys = {OWN_SOURCE: own, **sources}
     return Policy(
         version=POLICY_VERSION,
         server_names=tuple(server_names),
-        sources={OWN_SOURCE: (own.spki,)} | {source: (one.spki,) for source, one in sources.items()},
+        sources={source: (one.spki,) for source, one in keys.items()},
         clients={BILLING_URI: Client("billing", roles=("reader",), tenant="acme")},
     )
 
@@ -149,34 +147,34 @@ def at(moment: datetime = NOW) -> Callable[[], float]:
     return moment.timestamp
 
 
-def _issue(
-    subject: x509.Name,
-    key: Key,
-    issuer: Issued | None,
-    extensions: Sequence[tuple[x509.ExtensionType, bool]],
-    not_before: datetime,
-    not_after: datetime,
-    algorithm: hashes.HashAlgorithm | None = None,
-    *,
-    authority_key: bool = True,
-) -> Issued:
+@dataclass(frozen=True)
+class _Form:
+    subject: x509.Name
+    not_before: datetime
+    not_after: datetime
+    extensions: Sequence[tuple[x509.ExtensionType, bool]]
+    algorithm: hashes.SHA256 | hashes.SHA1 = field(default_factory=hashes.SHA256)
+    authority_key: bool = True
+
+
+def _issue(form: _Form, key: Key, issuer: Issued | None) -> Issued:
     signer = issuer.key if issuer else key
     builder = (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .subject_name(form.subject)
+        .issuer_name(issuer.certificate.subject if issuer else form.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(not_before)
-        .not_valid_after(not_after)
+        .not_valid_before(form.not_before)
+        .not_valid_after(form.not_after)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
-    if authority_key:
+    if form.authority_key:
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
         builder = builder.add_extension(identifier, critical=False)
-    for extension, critical in extensions:
+    for extension, critical in form.extensions:
         builder = builder.add_extension(extension, critical=critical)
-    certificate = builder.sign(signer, algorithm or hashes.SHA256())
+    certificate = builder.sign(signer, form.algorithm)  # type: ignore[arg-type]  # SHA-1
     above = () if issuer is None or _self_signed(issuer) else (issuer.certificate, *issuer.intermediates)
     return Issued(certificate, key, above)
 

@@ -1,0 +1,60 @@
+"""Reading one delivery of the mounted files, never a mixture of two."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from mtls_server.checks import FILES, Fault, MaterialError
+
+DATA_LINK: Final = "..data"
+"""The symbolic link that kubelet swaps to the directory of the newest delivery."""
+MAX_FILE_BYTES: Final = 1 << 20
+ATTEMPTS: Final = 10
+
+
+def load(directory: Path) -> dict[str, bytes]:
+    """Read the files of one delivery; those that are missing are absent from the result.
+
+    A directory without ``..data`` is read as it is; there a caller may meet a mixture only while
+    its files are being written, and the checks refuse one whose parts do not fit.
+
+    Raises:
+        MaterialError: a file cannot be read, is no regular file or too large, or deliveries came
+            faster than they could be read.
+    """
+    for _ in range(ATTEMPTS):
+        before = _target(directory)
+        files = _read_all(before)
+        if _target(directory) == before:
+            return files
+    raise MaterialError(Fault.UNREADABLE, f"{directory} changed {ATTEMPTS} times while it was read")
+
+
+def _target(directory: Path) -> Path:
+    try:
+        return directory / (directory / DATA_LINK).readlink()
+    except OSError:
+        return directory
+
+
+def _read_all(directory: Path) -> dict[str, bytes]:
+    files = {}
+    for name in FILES:
+        try:
+            files[name] = _read(directory / name)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise MaterialError(Fault.UNREADABLE, f"{name} cannot be read: {error.strerror}") from None
+    return files
+
+
+def _read(path: Path) -> bytes:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise MaterialError(Fault.UNREADABLE, f"{path.name} is not a regular file")
+        contents = file.read(MAX_FILE_BYTES + 1)
+    if len(contents) > MAX_FILE_BYTES:
+        raise MaterialError(Fault.UNREADABLE, f"{path.name} is larger than {MAX_FILE_BYTES} bytes")
+    return contents

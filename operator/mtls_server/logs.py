@@ -1,0 +1,32 @@
+"""Log lines as JSON, one object a line, on standard error."""
+
+import logging
+from datetime import UTC, datetime
+
+import msgspec
+
+
+class JsonFormatter(logging.Formatter):
+    """Renders time, level, logger and message, and the fields given as ``extra={"fields": {…}}``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line; line breaks inside values are escaped, so a value cannot forge a line."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line, enc_hook=str).decode()
+
+
+def configure(level: int = logging.INFO) -> None:
+    """Send every logger's lines, and Python's warnings, through the formatter."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -1,0 +1,133 @@
+"""What the server tells people: a log line per event, and metrics that name no client."""
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from mtls_server.checks import MaterialError
+from mtls_server.identity import Reason
+from mtls_server.material import Generation
+from mtls_server.tls.failures import Presented
+
+LOGGER: Final = logging.getLogger("mtls_server")
+HANDSHAKE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Telemetry:
+    """Logs and counts what the listener, the watcher and the HTTP gate report."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        ProcessCollector(registry=registry)
+        self._handshakes = Counter(
+            "mtls_server_handshakes",
+            "TLS handshakes by result (ok, failed), reason in words, and protocol version.",
+            ("result", "reason", "version"),
+            registry=registry,
+        )
+        self._handshake_seconds = Histogram(
+            "mtls_server_handshake_seconds",
+            "Duration of successful TLS handshakes.",
+            buckets=HANDSHAKE_BUCKETS,
+            registry=registry,
+        )
+        self._connections = Gauge(
+            "mtls_server_connections", "Connections whose handshake succeeded, open now.", registry=registry
+        )
+        self._refusals = Counter(
+            "mtls_server_refused_peers",
+            "Peers refused after the handshake, by reason code.",
+            ("reason",),
+            registry=registry,
+        )
+        self._reloads = Counter(
+            "mtls_server_reloads",
+            "Attempts to serve new files, by result (ok, refused) and reason code.",
+            ("result", "reason"),
+            registry=registry,
+        )
+        self._generation = Gauge(
+            "mtls_server_generation", "Number of the generation in service; 0 is none.", registry=registry
+        )
+        self._not_after = Gauge(
+            "mtls_server_certificate_not_after_seconds",
+            "End of validity of the certificate in service, in seconds since the epoch.",
+            registry=registry,
+        )
+
+    def handshake_failed(self, peername: object, reason: str, presented: Presented | None) -> None:
+        """Write the one line that says who was refused and why."""
+        self._handshakes.labels("failed", reason, "").inc()
+        fields: dict[str, object] = {
+            "event": "handshake_failed",
+            "peer": _address(peername),
+            "reason": reason,
+        }
+        if presented is not None:
+            fields["presented"] = {
+                "subject": presented.subject,
+                "serial": presented.serial,
+                "not_after": presented.not_after,
+                "note": "as presented, possession unproven",
+            }
+        LOGGER.warning("handshake failed: %s", reason, extra={"fields": fields})
+
+    def handshake_done(self, version: str, seconds: float) -> None:
+        """Count a client that passed."""
+        self._handshakes.labels("ok", "", version).inc()
+        self._handshake_seconds.observe(seconds)
+
+    def connection_opened(self) -> None:
+        """Count one up."""
+        self._connections.inc()
+
+    def connection_closed(self) -> None:
+        """Count one down."""
+        self._connections.dec()
+
+    def accepting_paused(self, reason: str) -> None:
+        """Warn that no connection is accepted for now."""
+        LOGGER.warning("accepting paused: %s", reason, extra={"fields": {"event": "accepting_paused"}})
+
+    def peer_refused(self, peername: object, reason: Reason) -> None:
+        """Write one line about a peer that passed the handshake and is not served."""
+        self._refusals.labels(reason).inc()
+        fields = {"event": "peer_refused", "peer": _address(peername), "reason": reason}
+        LOGGER.warning("peer refused: %s", reason, extra={"fields": fields})
+
+    def generation_published(self, generation: Generation) -> None:
+        """Say which certificate serves from now on."""
+        self._reloads.labels("ok", "").inc()
+        self._generation.set(generation.number)
+        self._not_after.set(generation.not_after.timestamp())
+        fields = {
+            "event": "generation_published",
+            "generation": generation.number,
+            "digest": generation.digest,
+            "serial": generation.serial,
+            "not_after": generation.not_after,
+            "anchors": generation.anchors,
+        }
+        LOGGER.info("generation %d serves", generation.number, extra={"fields": fields})
+
+    def delivery_refused(self, error: MaterialError) -> None:
+        """Say why new files do not serve; what served before still does."""
+        self._reloads.labels("refused", error.fault).inc()
+        fields = {"event": "delivery_refused", "reason": error.fault}
+        LOGGER.error("new files refused: %s", error, extra={"fields": fields})
+
+
+def _address(peername: object) -> str:
+    if isinstance(peername, Sequence) and len(peername) >= 2:
+        host, port = peername[0], peername[1]
+        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+    return "unknown"

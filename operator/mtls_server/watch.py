@@ -1,0 +1,161 @@
+"""Follows the mounted directory and publishes a generation for every good delivery."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, Protocol
+
+import mtls_server
+from mtls_server.checks import MaterialError, NotYetValidError
+from mtls_server.context import TlsSettings
+from mtls_server.contract import LeafState, ReloadState, State
+from mtls_server.delivery import load
+from mtls_server.inotify import drain, watch
+from mtls_server.material import Generation, build
+
+POLL_SECONDS: Final = 10.0
+POLL_SECONDS_WITHOUT_NEWS: Final = 1.0
+SETTLE_SECONDS: Final = 0.05
+"""Files written one by one bring several pieces of news; they are read once."""
+
+
+class Reporter(Protocol):
+    """Told of every delivery once."""
+
+    def generation_published(self, generation: Generation) -> None:
+        """It serves from now on."""
+
+    def delivery_refused(self, error: MaterialError) -> None:
+        """It does not serve; what served before still does."""
+
+
+class Watcher:
+    """Holds the generation in service and replaces it, by one assignment, when a better delivery comes."""
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: TlsSettings,
+        reporter: Reporter,
+        *,
+        clock: Callable[[], float] = time.time,
+        poll: float = POLL_SECONDS,
+    ) -> None:
+        self.generation: Generation | None = None
+        self.last_reload = ReloadState("refused", "nothing was read yet")
+        self.ready = asyncio.Event()
+        self._directory = directory
+        self._settings = settings
+        self._reporter = reporter
+        self._clock = clock
+        self._poll = poll
+        self._changed = asyncio.Event()
+        self._watched = False
+        self._serving = b""
+        self._refused: tuple[bytes, str] | None = None
+        self._not_before: float | None = None
+
+    def current(self) -> Generation:
+        """Return the generation in service.
+
+        Raises:
+            RuntimeError: there is none yet; wait for `ready`.
+        """
+        if self.generation is None:
+            raise RuntimeError("no generation serves yet")
+        return self.generation
+
+    def state(self) -> State:
+        """Return what the operator reads as acknowledgement.
+
+        Raises:
+            RuntimeError: nothing serves yet.
+        """
+        generation = self.current()
+        return State(
+            version=mtls_server.__version__,
+            generation=generation.number,
+            digest=generation.digest,
+            policy_digest=generation.policy_digest,
+            leaf=LeafState(generation.serial, f"{generation.not_after:%FT%TZ}"),
+            anchors=generation.anchors,
+            last_reload=self.last_reload,
+        )
+
+    async def run(self) -> None:
+        """Follow the directory until cancelled; it need not exist yet."""
+        loop = asyncio.get_running_loop()
+        with ExitStack() as watching:
+            while True:
+                poll = self._poll
+                if not self._watched:
+                    poll = min(poll, POLL_SECONDS_WITHOUT_NEWS)
+                    self._try_to_watch(loop, watching)
+                await self._look()
+                await self._next_occasion(poll)
+
+    def _try_to_watch(self, loop: asyncio.AbstractEventLoop, watching: ExitStack) -> None:
+        try:
+            descriptor = watch(self._directory)
+        except OSError:
+            return
+        watching.callback(os.close, descriptor)
+        loop.add_reader(descriptor, self._on_news, descriptor)
+        watching.callback(loop.remove_reader, descriptor)
+        self._watched = True
+
+    def _on_news(self, descriptor: int) -> None:
+        drain(descriptor)
+        self._changed.set()
+
+    async def _next_occasion(self, poll: float) -> None:
+        if self._not_before is not None:
+            poll = min(poll, max(self._not_before - self._clock(), 0))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), poll)
+            await asyncio.sleep(SETTLE_SECONDS)
+        self._changed.clear()
+
+    async def _look(self) -> None:
+        """Read the files and serve them if they are new and good; the work is done off the loop."""
+        contents = b""
+        try:
+            files = await asyncio.to_thread(load, self._directory)
+            contents = _fingerprint(files)
+            if contents != self._serving:
+                number = self.generation.number + 1 if self.generation else 1
+                generation = await asyncio.to_thread(build, files, number, self._settings, self._clock)
+                self._publish(generation, contents)
+            self._accept()
+        except MaterialError as error:
+            self._refuse(error, contents)
+
+    def _publish(self, generation: Generation, contents: bytes) -> None:
+        self.generation = generation
+        self._serving = contents
+        self._reporter.generation_published(generation)
+        self.ready.set()
+
+    def _accept(self) -> None:
+        self.last_reload = ReloadState("ok")
+        self._refused = self._not_before = None
+
+    def _refuse(self, error: MaterialError, contents: bytes) -> None:
+        self._not_before = error.not_before.timestamp() if isinstance(error, NotYetValidError) else None
+        if self._refused != (contents, str(error)):
+            self._refused = contents, str(error)
+            self.last_reload = ReloadState("refused", str(error))
+            self._reporter.delivery_refused(error)
+
+
+def _fingerprint(files: Mapping[str, bytes]) -> bytes:
+    """Name the contents, the private key included; kept in memory instead of the key."""
+    total = sha256()
+    for name in sorted(files):
+        total.update(f"{name}\0{len(files[name])}\0".encode())
+        total.update(files[name])
+    return total.digest()
