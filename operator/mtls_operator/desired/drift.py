@@ -23,13 +23,16 @@ _KEPT_WHEN_EMPTY: Final = frozenset(
         "allowPrivilegeEscalation",
         "automountServiceAccountToken",
         "emptyDir",
+        "enableServiceLinks",
         "hostUsers",
         "labelSelector",
+        "maxUnavailable",
         "namespaceSelector",
         "podSelector",
+        "replicas",
     }
 )
-"""Fields whose absence means something else than their being false or empty; any other empty field the API
+"""Fields whose absence means something else than their being 0, false or empty. Any other empty field the API
 server may leave out."""
 
 

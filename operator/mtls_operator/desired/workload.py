@@ -47,7 +47,7 @@ def disruption_budget(service: MTLSService) -> Object:
 def network_policy(service: MTLSService, settings: Settings) -> Object:
     """Build the NetworkPolicy: callers reach the mTLS port, operator and monitoring the admin port."""
     wanted = service.spec.network_policy
-    peers = [peer.model_dump(by_alias=True, exclude_none=True) for peer in wanted.from_]
+    peers = [peer.model_dump(mode="json", by_alias=True, exclude_none=True) for peer in wanted.from_]
     ports = [{"port": service.spec.port, "protocol": "TCP"}]
     ports += [port.model_dump(by_alias=True) for port in wanted.extra_ports]
     callers: Object = {"ports": ports} | ({"from": peers} if peers else {})
