@@ -20,7 +20,6 @@ SCRATCH_VOLUME: Final = "tmp"
 """The root file system is read-only; applications find a place for their temporary files here."""
 
 GRACE_SECONDS: Final = 30
-PRIVILEGED_PORTS: Final = 1024
 
 
 def pod_template(service: MTLSService, settings: Settings) -> dict[str, Any]:
@@ -40,7 +39,8 @@ def _generated(service: MTLSService, settings: Settings) -> dict[str, Any]:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": GRACE_SECONDS,
-            "securityContext": _pod_security(service.spec),
+            # No user, group or fsGroup is fixed: OpenShift chooses them.
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             "topologySpreadConstraints": [
                 _spread(service, "topology.kubernetes.io/zone"),
                 _spread(service, "kubernetes.io/hostname"),
@@ -64,14 +64,6 @@ def _image_pull_secrets(settings: Settings) -> dict[str, Any]:
     if not settings.image_pull_secrets:
         return {}
     return {"imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets]}
-
-
-def _pod_security(spec: MTLSServiceSpec) -> dict[str, Any]:
-    """Fix no user, group or fsGroup: OpenShift chooses them."""
-    security: dict[str, Any] = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    if spec.port < PRIVILEGED_PORTS:
-        security["sysctls"] = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
-    return security
 
 
 def _spread(service: MTLSService, topology_key: str) -> dict[str, Any]:

@@ -67,12 +67,6 @@ def test_no_user_or_group_is_fixed_so_that_openshift_may_choose() -> None:
     assert pod()["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
-def test_a_port_below_1024_may_be_bound_without_privileges() -> None:
-    assert pod(port=443)["securityContext"]["sysctls"] == [
-        {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}
-    ]
-
-
 def test_a_template_adds_sidecars_volumes_and_environment() -> None:
     template = {
         "metadata": {"annotations": {"example.org/scrape": "yes"}},
