@@ -92,8 +92,8 @@ class Cluster(Protocol):
     async def apply_status(self, resource: Resource, body: Object) -> Object:
         """Apply server-side, forced, to the status subresource."""
 
-    async def annotate(self, ref: Ref, uid: str, annotations: Mapping[str, str]) -> Object:
-        """Merge-patch annotations, with the UID as precondition."""
+    async def annotate(self, ref: Ref, uid: str, annotations: Mapping[str, str | None]) -> Object:
+        """Merge-patch annotations, with the UID as precondition; None removes one."""
 
     async def delete(self, ref: Ref, uid: str, resource_version: str) -> None:
         """Delete with both preconditions; an object already gone is no error."""

@@ -1,0 +1,136 @@
+"""Carry out a plan: every write on its own, what the API server answers taken in at once."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from mtls_operator.api import names
+from mtls_operator.api.types import MTLSService
+
+from .ownership import Ownership, ownership
+from .plan import Apply, Create, Delete, Plan, Probe, Problem, Replace, Touch, Write
+from .ports import (
+    AlreadyExistsError,
+    Cluster,
+    ConflictError,
+    Pods,
+    Ref,
+    RefusedError,
+    UnavailableError,
+)
+from .store import Store, ref_of
+from .world import Delivery
+
+WRITE_REFUSED = "WriteRefused"
+
+logger = logging.getLogger(__name__)
+
+
+class Actor:
+    """Carries out plans. Remembers what only this process knows: deliveries, and names taken by others."""
+
+    def __init__(self, store: Store, cluster: Cluster, pods: Pods, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._cluster = cluster
+        self._pods = pods
+        self._clock = clock
+        self.deliveries: dict[str, Delivery] = {}
+        self.taken: dict[Ref, datetime] = {}
+        """Name that is not ours to when that was last seen."""
+
+    async def act(self, service: MTLSService, plan: Plan) -> tuple[Problem, ...]:
+        """Carry out the plan.
+
+        Returns:
+            One problem for each write that the API server refused for good.
+
+        Raises:
+            UnavailableError: the outcome of some step is not known; the others were carried out.
+        """
+        steps: list[Awaitable[Problem | None]] = [self._write(service, write) for write in plan.writes]
+        steps += [self._touch(touch) for touch in plan.touches]
+        steps += [self._probe(probe) for probe in plan.probes]
+        return await _gather(steps)
+
+    async def look_again(self, service: MTLSService, ref: Ref) -> None:
+        """Read live whether a name is still taken by somebody else."""
+        observed = await self._cluster.get(ref)
+        if observed is None:
+            self.taken.pop(ref, None)
+            self._store.drop(ref)
+        elif ownership(observed, service) is Ownership.FOREIGN and not _is_authority(ref, service):
+            self.taken[ref] = self._clock()
+        else:
+            self.taken.pop(ref, None)
+            self._store.put(ref.resource, observed)
+
+    async def _write(self, service: MTLSService, write: Write) -> Problem | None:
+        ref = write.ref if isinstance(write, Delete) else ref_of(write.resource, write.body)
+        try:
+            await self._send(write)
+        except (AlreadyExistsError, ConflictError):
+            await self.look_again(service, ref)
+        except RefusedError as error:
+            logger.warning("write refused", extra={"object": _spell(ref), "reason": str(error)})
+            return Problem(WRITE_REFUSED, f"{ref.resource.kind} {ref.name}: {error}")
+        else:
+            logger.info("wrote", extra={"object": _spell(ref), "verb": type(write).__name__, **_why(write)})
+        return None
+
+    async def _send(self, write: Write) -> None:
+        match write:
+            case Create(resource, body):
+                self._store.put(resource, await self._cluster.create(resource, body))
+            case Replace(resource, body):
+                self._store.put(resource, await self._cluster.replace(resource, body))
+            case Apply(resource, body):
+                self._store.put(resource, await self._cluster.apply(resource, body))
+            case Delete(ref, uid, resource_version):
+                await self._cluster.delete(ref, uid, resource_version)
+                self._store.drop(ref)
+
+    async def _touch(self, touch: Touch) -> None:
+        value = f"{touch.digest[:16]}.{touch.attempt}"
+        try:
+            pod = await self._cluster.annotate(touch.ref, touch.uid, {names.ANNOTATION_DELIVERY: value})
+        except (ConflictError, RefusedError) as error:
+            logger.info("could not touch pod", extra={"object": _spell(touch.ref), "reason": str(error)})
+        else:
+            self._store.put(touch.ref.resource, pod)
+        known = self.deliveries.get(touch.uid, Delivery())
+        self.deliveries[touch.uid] = known.touched(touch.digest, touch.attempt, self._clock())
+
+    async def _probe(self, probe: Probe) -> None:
+        try:
+            state = await self._pods.state(probe.address)
+        except UnavailableError as error:
+            outcome = self.deliveries.get(probe.uid, Delivery()).failed(str(error), self._clock())
+        else:
+            outcome = self.deliveries.get(probe.uid, Delivery()).answered(state, self._clock())
+        self.deliveries[probe.uid] = outcome
+
+
+async def _gather(steps: Iterable[Awaitable[Problem | None]]) -> tuple[Problem, ...]:
+    outcomes = await asyncio.gather(*steps, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return tuple(outcome for outcome in outcomes if isinstance(outcome, Problem))
+
+
+def _is_authority(ref: Ref, service: MTLSService) -> bool:
+    """The name of an authority Secret carries the UID, so it is ours whatever its labels say."""
+    return ref.name == names.authority_secret(service.metadata.uid)
+
+
+def _spell(ref: Ref) -> str:
+    return f"{ref.resource.kind} {ref.namespace}/{ref.name}"
+
+
+def _why(write: Write) -> dict[str, Any]:
+    if isinstance(write, Delete):
+        return {}
+    reason = (write.body["metadata"].get("annotations") or {}).get(names.ANNOTATION_REASON)
+    return {"reason": reason} if reason else {}

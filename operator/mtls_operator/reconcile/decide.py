@@ -1,0 +1,57 @@
+"""Decide the next steps for one service: a pure function of the world."""
+
+from dataclasses import dataclass
+
+from mtls_operator.pki.entropy import Entropy
+
+from .authorities import Authorities, decide_authorities
+from .delivery import PodReport, decide_delivery, served_digest
+from .leaves import LeafReport, decide_leaf, decide_obsolete
+from .plan import Plan, Problem
+from .wanted import wanted_leaves
+from .workload import decide_workload
+from .world import World
+
+INVALID_SPEC = "InvalidSpec"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a pass found, for status."""
+
+    authorities: Authorities | None = None
+    leaves: tuple[LeafReport, ...] = ()
+    pods: tuple[PodReport, ...] = ()
+
+    @property
+    def settling(self) -> bool:
+        """Whether a delivery is on its way."""
+        return any(pod.settling for pod in self.pods)
+
+
+def decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
+    """Return what was found and what to do next.
+
+    Nothing is signed before the authorities are stored, no pod is made before its Secret, and pods are
+    asked only for what is stored: each step is decided on what the former ones left behind.
+    """
+    authorities, plan = decide_authorities(world, entropy)
+    if authorities is None or plan.writes:
+        return Report(authorities), plan
+    try:
+        wanted = {leaf.secret_name: leaf for leaf in wanted_leaves(world, authorities)}
+    except ValueError as error:
+        return Report(authorities), plan + Plan(problems=(Problem(INVALID_SPEC, str(error)),))
+    leaves = []
+    for leaf in wanted.values():
+        report, step = decide_leaf(world, leaf, entropy)
+        leaves.append(report)
+        plan += step
+    plan += decide_obsolete(world, wanted)
+    plan += decide_workload(world)
+    pods: list[PodReport] = []
+    digest = served_digest(world)
+    if digest is not None:
+        pods, step = decide_delivery(world, digest)
+        plan += step
+    return Report(authorities, tuple(leaves), tuple(pods)), plan

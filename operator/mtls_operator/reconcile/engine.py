@@ -1,0 +1,81 @@
+"""Keep every service reconciled: events and deadlines become keys, workers take keys one by one."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from .deadlines import Deadlines
+from .ports import ClusterError, Object, Resource, UnavailableError
+from .queue import KeyedQueue
+from .reconciler import Reconciler
+from .store import Key, Store
+
+TICK = 0.5
+"""Seconds between looks at the wall clock at most, so that a clock that jumps is noticed."""
+SHORTEST_TICK = 0.02
+
+logger = logging.getLogger(__name__)
+
+
+class Engine:
+    """Feeds keys to the reconciler."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: KeyedQueue[Key],
+        deadlines: Deadlines[Key],
+        reconciler: Reconciler,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._deadlines = deadlines
+        self._reconciler = reconciler
+        self._clock = clock
+
+    def sink(self, event_type: str, resource: Resource, body: Object) -> None:
+        """Take in what a watch saw. Event types are those of the API; "" is an initial listing."""
+        key = (
+            self._store.remove(resource, body) if event_type == "DELETED" else self._store.put(resource, body)
+        )
+        if key is not None:
+            self._queue.add(key)
+
+    async def run(self, workers: int) -> None:
+        """Reconcile until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_deadlines())
+            for _ in range(workers):
+                tasks.create_task(self._work())
+
+    async def _watch_deadlines(self) -> None:
+        while True:
+            now = self._clock()
+            for key in self._deadlines.due(now):
+                self._queue.add(key)
+            upcoming = self._deadlines.next()
+            wait = TICK if upcoming is None else min(TICK, (upcoming - now).total_seconds())
+            await asyncio.sleep(max(wait, SHORTEST_TICK))
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            try:
+                await self._reconciler.reconcile(key)
+            except ClusterError as error:
+                at_least = error.retry_after if isinstance(error, UnavailableError) else None
+                delay = self._queue.retry(key, at_least or 0.0)
+                logger.warning(
+                    "pass failed", extra={"service": _spell(key), "reason": str(error), "retry": delay}
+                )
+            except Exception:
+                delay = self._queue.retry(key)
+                logger.exception("pass failed unexpectedly", extra={"service": _spell(key), "retry": delay})
+            else:
+                self._queue.done(key)
+
+
+def _spell(key: Key) -> str:
+    return f"{key.namespace}/{key.name}"

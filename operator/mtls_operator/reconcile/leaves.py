@@ -1,0 +1,243 @@
+"""Decide about the leaf Secrets: the server's and each client's."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from cryptography import x509
+
+from mtls_operator.api import names
+from mtls_operator.desired import secrets
+from mtls_operator.pki.bundle import decode_bundle, encode_bundle
+from mtls_operator.pki.entropy import Entropy
+from mtls_operator.pki.keys import encode_key
+from mtls_operator.pki.leaf import issue_leaf
+from mtls_operator.pki.renewal import renewal_time
+from mtls_operator.policies.leaf import LeafInput, StoredLeaf, evaluate
+from mtls_server.contract import CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS
+
+from .ownership import Ownership, ownership
+from .plan import Create, Delete, Notice, Plan, Replace, name_taken
+from .ports import SECRET, Object, Ref
+from .secrets import decode_data, differences, merged
+from .times import rfc3339
+from .wanted import WantedLeaf
+from .world import World
+
+CONTENTS_CHANGED = "ContentsChanged"
+ROUTINE = frozenset({"RenewalDue"})
+"""Reasons that make no Event: a write per renewal, for what status and log say anyway."""
+
+
+class Cause(NamedTuple):
+    """Why a leaf Secret is written."""
+
+    reason: str
+    message: str
+
+
+MISSING = Cause("Missing", "there is no such Secret")
+
+
+@dataclass(frozen=True, slots=True)
+class LeafReport:
+    """What status says of one leaf Secret; without dates where there is none of ours."""
+
+    secret_name: str
+    client: str | None
+    serial: str = ""
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    renewal_time: datetime | None = None
+    reason: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A Secret as observed, its data decoded once."""
+
+    observed: Object
+    data: Mapping[str, bytes] = field(default_factory=dict)
+
+    def annotation(self, name: str) -> str:
+        return str((self.observed["metadata"].get("annotations") or {}).get(name, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What a leaf Secret holds: chain and key as PEM, and the leaf itself."""
+
+    chain: bytes
+    key: bytes
+    leaf: x509.Certificate
+
+
+def decide_leaf(world: World, wanted: WantedLeaf, entropy: Entropy) -> tuple[LeafReport, Plan]:
+    """Re-issue the leaf if a check says so, mend what else differs, or leave everything as it is."""
+    ref = Ref(SECRET, world.service.metadata.namespace, wanted.secret_name)
+    observed = world.secrets.get(wanted.secret_name)
+    if ref in world.taken or (observed and ownership(observed, world.service) is Ownership.FOREIGN):
+        taken = name_taken(ref, world.now)
+        return LeafReport(wanted.secret_name, wanted.client, problem=taken.problems[0].message), taken
+    stored = _Stored(observed, decode_data(observed)) if observed else None
+    cause = _cause(world, wanted, stored)
+    if stored is None or cause is not None:
+        return _write(world, wanted, stored, _issue(world, wanted, entropy), cause or MISSING)
+    return _keep(world, wanted, stored)
+
+
+def decide_obsolete(world: World, wanted: Collection[str]) -> Plan:
+    """Delete Secrets of ours that the spec no longer asks for."""
+    writes = []
+    for name, observed in world.secrets.items():
+        if name in wanted or ownership(observed, world.service) is not Ownership.OURS:
+            continue
+        metadata = observed["metadata"]
+        ref = Ref(SECRET, metadata["namespace"], name)
+        writes.append(Delete(ref, metadata["uid"], metadata["resourceVersion"]))
+    return Plan(writes=tuple(writes))
+
+
+def _cause(world: World, wanted: WantedLeaf, stored: _Stored | None) -> Cause | None:
+    violation = evaluate(
+        LeafInput(
+            stored=StoredLeaf(
+                certificate_pem=stored.data.get(CERTIFICATE, b""),
+                key_pem=stored.data.get(PRIVATE_KEY, b""),
+                duration=stored.annotation(names.ANNOTATION_DURATION) or None,
+                requested=stored.annotation(names.ANNOTATION_REISSUE),
+            )
+            if stored
+            else None,
+            profile=wanted.profile,
+            authority=wanted.authority,
+            duration=wanted.duration,
+            renew_before=wanted.renew_before,
+            requested=_requested(world),
+            uid=world.service.metadata.uid,
+            now=world.now,
+        )
+    )
+    return Cause(violation.reason, violation.message) if violation else None
+
+
+def _keep(world: World, wanted: WantedLeaf, stored: _Stored) -> tuple[LeafReport, Plan]:
+    """Keep the leaf, and mend what is around it."""
+    material = _stored_material(stored)
+    body = _secret(world, wanted, material, stored, stored.annotation(names.ANNOTATION_REASON))
+    changed = differences(body, stored.observed)
+    if changed:
+        cause = Cause(CONTENTS_CHANGED, f"{', '.join(changed)} differed from what is wanted")
+        return _write(world, wanted, stored, material, cause)
+    return _report(world, wanted, material, body), Plan(wake=_next_look(world, wanted, material.leaf))
+
+
+def _write(
+    world: World, wanted: WantedLeaf, stored: _Stored | None, material: _Material, cause: Cause
+) -> tuple[LeafReport, Plan]:
+    body = _secret(world, wanted, material, stored, f"{cause.reason}: {cause.message}")
+    write = Replace(SECRET, merged(body, stored.observed)) if stored else Create(SECRET, body)
+    notices = _notices(world, wanted, cause)
+    return _report(world, wanted, material, body), Plan(writes=(write,), notices=notices)
+
+
+def _requested(world: World) -> str:
+    return world.service.metadata.annotations.get(names.ANNOTATION_REISSUE, "")
+
+
+def _stored_material(stored: _Stored) -> _Material:
+    chain = stored.data[CERTIFICATE]
+    return _Material(chain, stored.data[PRIVATE_KEY], x509.load_pem_x509_certificate(chain))
+
+
+def _issue(world: World, wanted: WantedLeaf, entropy: Entropy) -> _Material:
+    leaf = issue_leaf(wanted.authority, wanted.profile, wanted.duration, world.now, entropy)
+    return _Material(encode_bundle([leaf.certificate]), encode_key(leaf.key), leaf.certificate)
+
+
+def _secret(
+    world: World, wanted: WantedLeaf, material: _Material, stored: _Stored | None, reason: str
+) -> Object:
+    leaf = material.leaf
+    annotations = {
+        names.ANNOTATION_DURATION: str(int(wanted.duration.total_seconds())),
+        names.ANNOTATION_SERIAL: f"{leaf.serial_number:x}",
+        names.ANNOTATION_NOT_BEFORE: rfc3339(leaf.not_valid_before_utc),
+        names.ANNOTATION_NOT_AFTER: rfc3339(leaf.not_valid_after_utc),
+        names.ANNOTATION_RENEWAL_TIME: rfc3339(_renewal_time(world, wanted, leaf)),
+        names.ANNOTATION_REASON: reason,
+    }
+    if _requested(world):
+        annotations[names.ANNOTATION_REISSUE] = _requested(world)
+    if wanted.client is None:
+        return secrets.server_secret(
+            world.service,
+            certificate=material.chain,
+            key=material.key,
+            anchors=wanted.anchors,
+            policy=wanted.policy,
+            annotations=annotations,
+        )
+    annotations[names.ANNOTATION_TRUST_SINCE] = _trust_since(world.now, wanted, stored)
+    return secrets.client_secret(
+        world.service,
+        wanted.client,
+        certificate=material.chain,
+        key=material.key,
+        anchors=wanted.anchors,
+        annotations=annotations,
+    )
+
+
+def _renewal_time(world: World, wanted: WantedLeaf, leaf: x509.Certificate) -> datetime:
+    return renewal_time(leaf, wanted.duration, wanted.renew_before, world.service.metadata.uid)
+
+
+def _next_look(world: World, wanted: WantedLeaf, leaf: x509.Certificate) -> datetime | None:
+    """When this leaf is due; one that is due but can not outlive itself is looked at again at its end."""
+    moments = (_renewal_time(world, wanted, leaf), leaf.not_valid_after_utc)
+    return min((moment for moment in moments if moment > world.now), default=None)
+
+
+def _trust_since(now: datetime, wanted: WantedLeaf, stored: _Stored | None) -> str:
+    """When the newest anchor was added: kept while the bundle already holds every anchor wanted."""
+    if stored is None:
+        return rfc3339(now)
+    try:
+        present = set(decode_bundle(stored.data.get(TRUST_ANCHORS, b"")))
+    except ValueError:
+        present = set()
+    since = stored.annotation(names.ANNOTATION_TRUST_SINCE)
+    return since if since and present >= set(decode_bundle(wanted.anchors)) else rfc3339(now)
+
+
+def _notices(world: World, wanted: WantedLeaf, cause: Cause) -> tuple[Notice, ...]:
+    first_issue = cause.reason == MISSING.reason and not _known(world, wanted)
+    if first_issue or cause.reason in ROUTINE:
+        return ()
+    return (Notice("Normal", cause.reason, f"Secret {wanted.secret_name} was written: {cause.message}"),)
+
+
+def _known(world: World, wanted: WantedLeaf) -> bool:
+    """Whether status says that this Secret was there before: then its absence is worth an Event."""
+    status = world.service.status
+    if status is None:
+        return False
+    if wanted.client is None:
+        return status.server_certificate is not None
+    return any(client.name == wanted.client for client in status.clients)
+
+
+def _report(world: World, wanted: WantedLeaf, material: _Material, body: Object) -> LeafReport:
+    annotations = body["metadata"]["annotations"]
+    return LeafReport(
+        secret_name=wanted.secret_name,
+        client=wanted.client,
+        serial=annotations[names.ANNOTATION_SERIAL],
+        not_before=material.leaf.not_valid_before_utc,
+        not_after=material.leaf.not_valid_after_utc,
+        renewal_time=_renewal_time(world, wanted, material.leaf),
+        reason=annotations[names.ANNOTATION_REASON],
+    )

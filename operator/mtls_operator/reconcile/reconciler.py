@@ -1,0 +1,209 @@
+"""One pass over one service: observe, decide, act, until nothing is left to do; then say what is."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from mtls_operator.api import names
+from mtls_operator.api.settings import Settings
+from mtls_operator.api.types import MTLSService
+from mtls_operator.pki.entropy import Entropy
+
+from .act import Actor
+from .deadlines import Deadlines
+from .decide import decide
+from .plan import RETRY_TAKEN, Notice, Problem
+from .ports import MTLSSERVICE, POD, SECRET, Cluster, ConflictError, Object, Ref
+from .status import build_status, first_sight, problem_notices
+from .store import Key, Store
+from .workload import WORKLOAD_RESOURCES
+from .world import World
+
+MOST_ROUNDS = 12
+"""A service that needs more steps than this at once is looked at again later, after the others."""
+STATUS_INTERVAL = timedelta(seconds=1)
+"""A service's status is written at most this often."""
+RETRY_REFUSED = timedelta(seconds=15)
+RETRY_CLAIM = timedelta(seconds=30)
+
+logger = logging.getLogger(__name__)
+
+
+class Recorder(Protocol):
+    """Records Events; never blocks and never fails."""
+
+    def record(self, regarding: Object, type: str, reason: str, message: str) -> None:  # noqa: A002
+        """Record an Event of type Normal or Warning about an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a reconciler works with, beside what it watches."""
+
+    settings: Settings
+    cluster: Cluster
+    actor: Actor
+    recorder: Recorder
+    entropy: Entropy
+    clock: Callable[[], datetime]
+    is_alive: Callable[[str], Awaitable[bool]]
+    """Whether another installation, by identity, is at work."""
+
+
+class Reconciler:
+    """Brings one service at a time to what its spec asks for."""
+
+    def __init__(self, store: Store, deadlines: Deadlines[Key], surroundings: Surroundings) -> None:
+        self._store = store
+        self._deadlines = deadlines
+        self._with = surroundings
+        self._status_written: dict[Key, datetime] = {}
+
+    async def reconcile(self, key: Key) -> None:
+        """Bring the service to what its spec asks for.
+
+        Raises:
+            ClusterError: something could not be done now; the same pass shall be tried again.
+        """
+        observed = self._store.get(Ref(MTLSSERVICE, key.namespace, key.name))
+        if observed is None or observed["metadata"].get("deletionTimestamp"):
+            self._forget(key)
+        elif await self._claim(key, observed):
+            await self._converge(key)
+
+    async def _claim(self, key: Key, observed: Object) -> bool:
+        """Make sure that this instance, and no other, cares for the service."""
+        instance = (observed.get("status") or {}).get("instance")
+        ours = self._with.settings.identity
+        if instance == ours:
+            return True
+        if instance and await self._with.is_alive(instance):
+            message = f"the installation {instance} cares for this service, so {ours} leaves it alone"
+            self._with.recorder.record(observed, "Warning", "OtherInstance", message)
+            self._deadlines.set(key, self._with.clock() + RETRY_CLAIM)
+            return False
+        world = self._observe(key, MTLSService.model_validate(observed))
+        try:
+            await self._apply_status(world, first_sight(world), precondition=True)
+        except ConflictError:
+            self._deadlines.set(key, self._with.clock() + STATUS_INTERVAL)
+            return False
+        return True
+
+    async def _converge(self, key: Key) -> None:
+        refused: tuple[Problem, ...] = ()
+        for _ in range(MOST_ROUNDS):
+            world = await self._look(key)
+            if world is None:
+                return
+            report, plan = await asyncio.to_thread(decide, world, self._with.entropy)
+            if not plan.acts or refused:
+                break
+            refused = await self._with.actor.act(world.service, plan)
+            self._record(world, plan.notices)
+        else:
+            self._deadlines.set(key, self._with.clock() + STATUS_INTERVAL)
+            return
+        wake = plan.wake
+        if refused:
+            wake = min(filter(None, (wake, world.now + RETRY_REFUSED)))
+        status = build_status(world, report, (*plan.problems, *refused))
+        if not report.settling:
+            wake = await self._say(key, world, status, wake)
+        self._deadlines.set(key, wake)
+
+    async def _look(self, key: Key) -> World | None:
+        """Observe the world; names that were taken are looked at live once in a while."""
+        observed = self._store.get(Ref(MTLSSERVICE, key.namespace, key.name))
+        if observed is None:
+            return None
+        try:
+            service = MTLSService.model_validate(observed)
+        except ValidationError as error:
+            logger.warning("spec not understood", extra={"service": key, "errors": error.error_count()})
+            return None
+        for ref, seen in tuple(self._with.actor.taken.items()):
+            if self._concerns(service, ref) and self._with.clock() - seen >= RETRY_TAKEN:
+                await self._with.actor.look_again(service, ref)
+        return self._observe(key, service)
+
+    def _observe(self, key: Key, service: MTLSService) -> World:
+        store, settings, actor = self._store, self._with.settings, self._with.actor
+        authority = Ref(SECRET, settings.namespace, names.authority_secret(service.metadata.uid))
+        pods = tuple(store.of(key, POD))
+        return World(
+            service=service,
+            settings=settings,
+            now=self._with.clock(),
+            authority=store.get(authority),
+            secrets={
+                secret["metadata"]["name"]: secret
+                for secret in store.of(key, SECRET)
+                if secret["metadata"].get("labels", {}).get(names.LABEL_COMPONENT) != names.AUTHORITY
+            },
+            workload={
+                (resource.kind, item["metadata"]["name"]): item
+                for resource in WORKLOAD_RESOURCES
+                for item in store.of(key, resource)
+            },
+            pods=pods,
+            deliveries={
+                uid: actor.deliveries[uid]
+                for uid in (pod["metadata"]["uid"] for pod in pods)
+                if uid in actor.deliveries
+            },
+            taken=frozenset(ref for ref in actor.taken if self._concerns(service, ref)),
+        )
+
+    def _concerns(self, service: MTLSService, ref: Ref) -> bool:
+        if ref.namespace == self._with.settings.namespace and ref.name.startswith(names.AUTHORITY_PREFIX):
+            return ref.name == names.authority_secret(service.metadata.uid)
+        name = service.metadata.name
+        return ref.namespace == service.metadata.namespace and (
+            ref.name == name
+            or ref.name == names.server_secret(name)
+            or ref.name.startswith(f"{name}-client-")
+        )
+
+    async def _say(self, key: Key, world: World, status: Object, wake: datetime | None) -> datetime | None:
+        """Write the status if it differs, at most once a second; return when to look again."""
+        observed = self._store.get(Ref(MTLSSERVICE, key.namespace, key.name))
+        if observed is None or observed.get("status") == status:
+            return wake
+        written = self._status_written.get(key)
+        if written is not None and world.now < written + STATUS_INTERVAL:
+            return min(filter(None, (wake, written + STATUS_INTERVAL)))
+        self._record(world, problem_notices(world, status))
+        await self._apply_status(world, status, precondition=False)
+        self._status_written[key] = self._with.clock()
+        return wake
+
+    async def _apply_status(self, world: World, status: Object, *, precondition: bool) -> None:
+        metadata = world.service.metadata
+        identity = {"namespace": metadata.namespace, "name": metadata.name, "uid": metadata.uid}
+        body = {
+            "apiVersion": MTLSSERVICE.api_version,
+            "kind": MTLSSERVICE.kind,
+            "metadata": identity | ({"resourceVersion": metadata.resource_version} if precondition else {}),
+            "status": status,
+        }
+        self._store.put(MTLSSERVICE, await self._with.cluster.apply_status(MTLSSERVICE, body))
+
+    def _record(self, world: World, notices: tuple[Notice, ...]) -> None:
+        observed = self._store.get(
+            Ref(MTLSSERVICE, world.service.metadata.namespace, world.service.metadata.name)
+        )
+        if observed is not None:
+            for notice in notices:
+                self._with.recorder.record(observed, notice.type, notice.reason, notice.message)
+
+    def _forget(self, key: Key) -> None:
+        self._deadlines.set(key, None)
+        self._status_written.pop(key, None)
+        for pod in self._store.of(key, POD):
+            self._with.actor.deliveries.pop(pod["metadata"]["uid"], None)

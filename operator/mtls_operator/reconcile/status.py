@@ -1,0 +1,212 @@
+"""Say what is: the status of a service, from what a pass found."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from mtls_operator.api.types import Condition
+from mtls_operator.desired.metadata import selector
+from mtls_operator.pki.authority import Authority
+
+from .decide import Report
+from .leaves import LeafReport
+from .plan import Notice, Problem
+from .ports import DEPLOYMENT, Object
+from .times import rfc3339
+from .world import World
+
+MAX_CLIENTS = 50
+"""Clients listed; a longer list would cost the API server dearly at each write."""
+
+
+class Aspect(NamedTuple):
+    """A condition without its dates."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+def first_sight(world: World) -> Object:
+    """Return the status that claims a service for this instance before anything is done for it."""
+    types = ("Ready", "Reconciling", "Stalled", "CertificatesIssued", "TrustPropagated", "Available")
+    aspects = [Aspect(kind, "Unknown", "FirstSight", "not looked at yet") for kind in types]
+    return {"instance": world.settings.identity, "conditions": _conditions(world, aspects)}
+
+
+def build_status(world: World, report: Report, problems: tuple[Problem, ...]) -> Object:
+    """Return the whole status; equal worlds have equal statuses, so nothing is written twice."""
+    clients = [leaf for leaf in report.leaves if leaf.client is not None]
+    server = next((leaf for leaf in report.leaves if leaf.client is None), None)
+    expiries = [leaf.not_after for leaf in report.leaves if leaf.not_after]
+    deployment = _deployment(world)
+    versions = sorted({pod.version for pod in report.pods if pod.version})
+    status = {
+        "observedGeneration": world.service.metadata.generation,
+        "conditions": _conditions(world, list(_aspects(world, report, problems))),
+        "serverCertificate": _server_certificate(server),
+        "clients": [_client(leaf) for leaf in sorted(clients, key=_urgency)[:MAX_CLIENTS]],
+        "clientsTotal": len(world.service.spec.clients),
+        "clientsReady": sum(1 for leaf in clients if not leaf.problem),
+        "nextExpiry": rfc3339(min(expiries)) if expiries else None,
+        "authorities": _authorities(report),
+        "replicas": (deployment.get("status") or {}).get("replicas", 0) if deployment else 0,
+        "selector": ",".join(f"{key}={value}" for key, value in sorted(selector(world.service).items())),
+        "serverVersion": versions[0] if versions else None,
+        "instance": world.settings.identity,
+    }
+    return {field: value for field, value in status.items() if value is not None}
+
+
+def problem_notices(world: World, status: Object) -> tuple[Notice, ...]:
+    """Return the Event that a problem deserves when it is new, or reads differently than before."""
+    before = {condition.type: condition for condition in _known_conditions(world)}.get("Stalled")
+    for condition in status["conditions"]:
+        news = before is None or before.status != "True" or before.message != condition["message"]
+        if condition["type"] == "Stalled" and condition["status"] == "True" and news:
+            return (Notice("Warning", condition["reason"], condition["message"]),)
+    return ()
+
+
+def _aspects(world: World, report: Report, problems: tuple[Problem, ...]) -> Iterator[Aspect]:
+    issued, available = _certificates_issued(report, problems), _available(world)
+    stalled = _stalled(problems)
+    yield _ready(issued, available, stalled)
+    yield _reconciling(world)
+    yield stalled
+    yield issued
+    yield _trust_propagated(world, report)
+    yield available
+
+
+def _certificates_issued(report: Report, problems: tuple[Problem, ...]) -> Aspect:
+    failing = [leaf.problem for leaf in report.leaves if leaf.problem]
+    if not report.leaves:
+        why = problems[0] if problems else Problem("Pending", "the authorities are being made")
+        return Aspect("CertificatesIssued", "False", why.reason, why.message)
+    if failing:
+        return Aspect("CertificatesIssued", "False", problems[0].reason, "; ".join(failing[:3]))
+    total = len(report.leaves) - 1
+    return Aspect("CertificatesIssued", "True", "Issued", f"server and {total} of {total} clients")
+
+
+def _trust_propagated(world: World, report: Report) -> Aspect:
+    if world.service.spec.certificates_only:
+        return Aspect("TrustPropagated", "True", "CertificatesOnly", "backend none has no pods of ours")
+    lagging = [pod for pod in report.pods if not pod.acknowledged]
+    message = f"{len(report.pods) - len(lagging)}/{len(report.pods)} pods"
+    if lagging:
+        details = "; ".join(pod.detail for pod in lagging[:3])
+        return Aspect("TrustPropagated", "False", "PodsLagging", f"{message}; {details}")
+    return Aspect("TrustPropagated", "True", "Acknowledged", message)
+
+
+def _available(world: World) -> Aspect:
+    if world.service.spec.certificates_only:
+        return Aspect("Available", "True", "CertificatesOnly", "backend none has no Deployment")
+    deployment = _deployment(world)
+    conditions = ((deployment or {}).get("status") or {}).get("conditions") or ()
+    for condition in conditions:
+        if condition["type"] == "Available":
+            status = "True" if condition["status"] == "True" else "False"
+            return Aspect("Available", status, condition["reason"], condition.get("message", ""))
+    return Aspect("Available", "False", "Pending", "the Deployment has not reported yet")
+
+
+def _reconciling(world: World) -> Aspect:
+    if world.service.spec.certificates_only:
+        return Aspect("Reconciling", "False", "UpToDate", "")
+    deployment = _deployment(world)
+    if deployment is None:
+        return Aspect("Reconciling", "True", "Deploying", "the Deployment is being made")
+    status, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
+    observed = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    updated, total = status.get("updatedReplicas", 0), status.get("replicas", 0)
+    if observed and updated >= wanted and total <= updated:
+        return Aspect("Reconciling", "False", "UpToDate", "")
+    return Aspect("Reconciling", "True", "RollingOut", f"{updated}/{wanted} pods are of the newest template")
+
+
+def _stalled(problems: tuple[Problem, ...]) -> Aspect:
+    if not problems:
+        return Aspect("Stalled", "False", "NoProblem", "")
+    message = "; ".join(dict.fromkeys(problem.message for problem in problems[:3]))
+    return Aspect("Stalled", "True", problems[0].reason, message)
+
+
+def _ready(issued: Aspect, available: Aspect, stalled: Aspect) -> Aspect:
+    if stalled.status == "True":
+        return Aspect("Ready", "False", stalled.reason, stalled.message)
+    for aspect in (issued, available):
+        if aspect.status != "True":
+            return Aspect("Ready", "False", aspect.reason, aspect.message)
+    return Aspect("Ready", "True", "Ready", issued.message)
+
+
+def _conditions(world: World, aspects: Iterable[Aspect]) -> list[dict[str, Any]]:
+    """Date the aspects; lastTransitionTime moves only when the status of a condition does."""
+    known = {condition.type: condition for condition in _known_conditions(world)}
+    dated = []
+    for aspect in aspects:
+        before = known.get(aspect.type)
+        moved = before is None or before.status != aspect.status
+        since = rfc3339(world.now) if before is None or moved else before.last_transition_time
+        dated.append(
+            {
+                **aspect._asdict(),
+                "observedGeneration": world.service.metadata.generation,
+                "lastTransitionTime": since,
+            }
+        )
+    return dated
+
+
+def _known_conditions(world: World) -> tuple[Condition, ...]:
+    return world.service.status.conditions if world.service.status else ()
+
+
+def _server_certificate(leaf: LeafReport | None) -> Object | None:
+    if leaf is None or not leaf.serial:
+        return None
+    return {"secretName": leaf.secret_name, **_dates(leaf), "lastReason": leaf.reason}
+
+
+def _client(leaf: LeafReport) -> Object:
+    name = {"name": leaf.client, "secretName": leaf.secret_name, "ready": not leaf.problem}
+    if leaf.problem:
+        return {**name, "reason": "NameTaken", "message": leaf.problem}
+    dates = _dates(leaf)
+    del dates["notBefore"]
+    return {**name, **dates, "reason": leaf.reason.partition(":")[0]}
+
+
+def _dates(leaf: LeafReport) -> Object:
+    moments = {"notBefore": leaf.not_before, "notAfter": leaf.not_after, "renewalTime": leaf.renewal_time}
+    return {"serial": leaf.serial, **{field: rfc3339(moment) for field, moment in moments.items() if moment}}
+
+
+def _urgency(leaf: LeafReport) -> tuple[bool, str, str]:
+    expiry: datetime | None = leaf.not_after
+    return not leaf.problem, rfc3339(expiry) if expiry else "", leaf.secret_name
+
+
+def _authorities(report: Report) -> Object | None:
+    if report.authorities is None:
+        return None
+    return {"server": _authority(report.authorities.server), "client": _authority(report.authorities.client)}
+
+
+def _authority(authority: Authority) -> Object:
+    certificate = authority.certificate
+    return {
+        "fingerprint": certificate.fingerprint(SHA256()).hex(),
+        "notBefore": rfc3339(certificate.not_valid_before_utc),
+        "notAfter": rfc3339(certificate.not_valid_after_utc),
+    }
+
+
+def _deployment(world: World) -> Object | None:
+    return world.workload.get((DEPLOYMENT.kind, world.service.metadata.name))

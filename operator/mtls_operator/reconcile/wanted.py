@@ -1,0 +1,80 @@
+"""The leaf Secrets that a spec asks for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from mtls_operator.api import defaults, names
+from mtls_operator.desired import policy
+from mtls_operator.pki.authority import Authority
+from mtls_operator.pki.bundle import encode_bundle
+from mtls_operator.pki.keys import KeyProfile
+from mtls_operator.pki.leaf import LeafProfile, client_profile, server_profile
+from mtls_server.contract import encode_policy
+
+from .authorities import Authorities
+from .world import World
+
+
+@dataclass(frozen=True, slots=True)
+class WantedLeaf:
+    """One leaf Secret as the spec asks for it."""
+
+    secret_name: str
+    client: str | None
+    """None for the server's own."""
+    profile: LeafProfile
+    authority: Authority
+    duration: timedelta
+    renew_before: timedelta
+    anchors: bytes
+    policy: bytes = b""
+
+
+def wanted_leaves(world: World, authorities: Authorities) -> Iterator[WantedLeaf]:
+    """Return the server's leaf, then each client's.
+
+    Raises:
+        ValueError: the spec asks for something that no certificate can say, in words.
+    """
+    yield _server(world, authorities)
+    service = world.service
+    certificates, metadata = service.spec.certificates, service.metadata
+    trust = encode_bundle([authorities.server.certificate])
+    for client in service.spec.clients:
+        duration = defaults.client_duration(service, client)
+        trust_domain = defaults.trust_domain(certificates)
+        uri = names.client_uri(trust_domain, metadata.namespace, metadata.name, client.name)
+        yield WantedLeaf(
+            secret_name=names.client_secret(metadata.name, client.name),
+            client=client.name,
+            profile=client_profile(client.name, uri, _key_profile(world)),
+            authority=authorities.client,
+            duration=duration,
+            renew_before=defaults.renew_before(certificates, duration),
+            anchors=trust,
+        )
+
+
+def _server(world: World, authorities: Authorities) -> WantedLeaf:
+    service, certificates = world.service, world.service.spec.certificates
+    name, namespace = service.metadata.name, service.metadata.namespace
+    duration = defaults.certificate_duration(certificates)
+    in_cluster = names.server_dns_names(name, namespace, world.settings.cluster_domain)
+    dns_names = tuple(dict.fromkeys((*in_cluster, *certificates.dns_names)))
+    served = policy.policy(service, server_names=dns_names, own_authorities=[authorities.client.spki_digest])
+    return WantedLeaf(
+        secret_name=names.server_secret(name),
+        client=None,
+        profile=server_profile(dns_names, certificates.ip_addresses, _key_profile(world)),
+        authority=authorities.server,
+        duration=duration,
+        renew_before=defaults.renew_before(certificates, duration),
+        anchors=encode_bundle([authorities.client.certificate]),
+        policy=encode_policy(served),
+    )
+
+
+def _key_profile(world: World) -> KeyProfile:
+    wanted = defaults.key_profile(world.service.spec.certificates)
+    return KeyProfile(wanted.algorithm, wanted.size) if wanted.size else KeyProfile(wanted.algorithm)

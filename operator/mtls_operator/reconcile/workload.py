@@ -1,0 +1,70 @@
+"""Decide about the Deployment and what surrounds it."""
+
+from mtls_operator.api import names
+from mtls_operator.desired.drift import differs
+from mtls_operator.desired.workload import workload
+
+from .ownership import Ownership, ownership
+from .plan import Apply, Delete, Plan, name_taken
+from .ports import (
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    NETWORK_POLICY,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Object,
+    Ref,
+    Resource,
+)
+from .world import World
+
+WORKLOAD_RESOURCES: tuple[Resource, ...] = (
+    SERVICE_ACCOUNT,
+    SERVICE,
+    DISRUPTION_BUDGET,
+    NETWORK_POLICY,
+    DEPLOYMENT,
+)
+_BY_KIND = {resource.kind: resource for resource in WORKLOAD_RESOURCES}
+CREATE_ONLY = "1"
+"""resourceVersion with which a server-side apply creates, or answers 409 where the object exists."""
+
+
+def decide_workload(world: World) -> Plan:
+    """Apply what is missing or altered, delete what is no longer wanted.
+
+    The Deployment waits for its Secret: pods that can not mount it would only back off.
+    """
+    secret_exists = names.server_secret(world.service.metadata.name) in world.secrets
+    plan = Plan()
+    wanted = set()
+    for body in workload(world.service, world.settings):
+        resource = _BY_KIND[body["kind"]]
+        wanted.add((resource.kind, body["metadata"]["name"]))
+        if resource != DEPLOYMENT or secret_exists:
+            plan += _decide_object(world, resource, body)
+    return plan + _decide_obsolete(world, wanted)
+
+
+def _decide_object(world: World, resource: Resource, body: Object) -> Plan:
+    name = body["metadata"]["name"]
+    ref = Ref(resource, world.service.metadata.namespace, name)
+    observed = world.workload.get((resource.kind, name))
+    if ref in world.taken or (observed and ownership(observed, world.service) is Ownership.FOREIGN):
+        return name_taken(ref, world.now)
+    if observed is not None and not differs(body, observed):
+        return Plan()
+    version = observed["metadata"]["resourceVersion"] if observed else CREATE_ONLY
+    metadata = {**body["metadata"], "resourceVersion": version}
+    return Plan(writes=(Apply(resource, {**body, "metadata": metadata}),))
+
+
+def _decide_obsolete(world: World, wanted: set[tuple[str, str]]) -> Plan:
+    writes = []
+    for (kind, name), observed in world.workload.items():
+        if (kind, name) in wanted or ownership(observed, world.service) is not Ownership.OURS:
+            continue
+        metadata = observed["metadata"]
+        ref = Ref(_BY_KIND[kind], metadata["namespace"], name)
+        writes.append(Delete(ref, metadata["uid"], metadata["resourceVersion"]))
+    return Plan(writes=tuple(writes))

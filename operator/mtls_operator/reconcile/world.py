@@ -1,0 +1,71 @@
+"""The world as one pass over one service sees it: values only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from mtls_operator.api.settings import Settings
+from mtls_operator.api.types import MTLSService
+from mtls_server.contract import State
+
+from .ports import Object, Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What is known of one pod's view of the server Secret."""
+
+    served: str | None = None
+    """Digest of what the pod said it serves."""
+    generation: int = 0
+    """Number of that generation, counted by the pod."""
+    version: str = ""
+    """Version of the server in the pod."""
+    error: str = ""
+    """Why it could not be asked the last time, in words; empty when it answered."""
+    failures: int = 0
+    """How often in a row it could not be asked."""
+    probed_at: datetime | None = None
+    wanted: str = ""
+    """Digest that the pod was last touched for."""
+    touched_at: datetime | None = None
+    touches: int = 0
+
+    def answered(self, state: State, now: datetime) -> "Delivery":
+        """Take in the answer of the pod."""
+        return replace(
+            self,
+            served=state.digest,
+            generation=state.generation,
+            version=state.version,
+            error="",
+            failures=0,
+            probed_at=now,
+        )
+
+    def failed(self, error: str, now: datetime) -> "Delivery":
+        """Take in that the pod could not be asked."""
+        return replace(self, error=error, failures=self.failures + 1, probed_at=now)
+
+    def touched(self, digest: str, attempt: int, now: datetime) -> "Delivery":
+        """Take in that the pod was touched."""
+        return replace(self, wanted=digest, touches=attempt, touched_at=now)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that a decision about one service depends on."""
+
+    service: MTLSService
+    settings: Settings
+    now: datetime
+    authority: Object | None
+    secrets: Mapping[str, Object] = field(default_factory=dict)
+    """Name to Secret in the service's namespace."""
+    workload: Mapping[tuple[str, str], Object] = field(default_factory=dict)
+    """(kind, name) to object in the service's namespace."""
+    pods: tuple[Object, ...] = ()
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    """Pod UID to delivery."""
+    taken: frozenset[Ref] = frozenset()
+    """Names that a live read showed to belong to somebody else."""
