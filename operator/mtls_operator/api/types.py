@@ -4,10 +4,32 @@ Parsing is lenient on purpose: an object stored under an older or a newer schema
 so fields that are not known are ignored, and lengths, patterns and rules (`rules`) exist in the schema only.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
+
+from mtls_operator.api import durations, rules, template
+from mtls_operator.api.schema import entries, items, number, ruled, text
+
+Duration = Annotated[str, text(durations.MAX_LENGTH, rules.DURATION)]
+ObjectName = Annotated[str, text(253)]
+DataKey = Annotated[str, text(253)]
+Namespace = Annotated[str, text(63)]
+Application = Annotated[str, text(253, rules.APPLICATION)]
+Role = Annotated[str, text(63, rules.ROLE)]
+Roles = Annotated[tuple[Role, ...], items(16, unique=True)]
+Tenant = Annotated[str, text(63, rules.TENANT)]
+Timestamp = Annotated[str, text(64, format="date-time")]
+Hex = Annotated[str, text(128)]
+Word = Annotated[str, text(128)]
+Sentence = Annotated[str, text(1024, at_least=0)]
+LabelKey = Annotated[str, text(317)]
+LabelValue = Annotated[str, text(63, at_least=0)]
+Cidr = Annotated[str, text(43, format="cidr")]
+PortNumber = Annotated[int, number(1, 65535)]
+Template = Annotated[dict[str, Any], WithJsonSchema(template.SCHEMA)]
+Count = Annotated[int, number(0, 2**31 - 1)]
 
 
 def _json_name(field: str) -> str:
@@ -33,32 +55,32 @@ class IdentityBackend(Model):
 class AsgiBackend(Model):
     """An ASGI application of the server image."""
 
-    app: str
+    app: Application
     """Where the application is: `module:attribute`, such as `shop.orders:app`."""
 
 
 class WsgiBackend(Model):
     """A WSGI application of the server image."""
 
-    app: str
+    app: Application
     """Where the application is: `module:attribute`, such as `shop.orders:app`."""
 
 
 class UpstreamTimeouts(Model):
     """How long the reverse proxy waits for the server behind it."""
 
-    connect: str | None = None
+    connect: Duration | None = None
     """For a connection. Default: 5s."""
-    response: str | None = None
+    response: Duration | None = None
     """For the head of the response. Default: 60s."""
-    idle: str | None = None
+    idle: Duration | None = None
     """For the next bytes of a body. Default: 60s."""
 
 
 class UpstreamBackend(Model):
     """An HTTP/1.1 server that requests are passed on to."""
 
-    url: str
+    url: Annotated[str, text(2048)]
     """Where the server listens, such as `http://127.0.0.1:8080`."""
     timeouts: UpstreamTimeouts = UpstreamTimeouts()
     """How long to wait for it."""
@@ -70,7 +92,7 @@ class NoBackend(Model):
     """Certificates only: no Deployment, no Service."""
 
 
-class Backend(Model):
+class Backend(Model, json_schema_extra=ruled(rules.ONE_BACKEND, *rules.NOT_YET_BACKENDS)):
     """What stands behind mTLS: exactly one of its fields."""
 
     identity: IdentityBackend | None = None
@@ -90,7 +112,9 @@ class ServiceSettings(Model):
 
     type: Literal["ClusterIP", "LoadBalancer", "NodePort"] = "ClusterIP"
     """Type of the Service. Default: ClusterIP."""
-    annotations: dict[str, str] = {}
+    annotations: Annotated[
+        dict[str, Annotated[str, text(4096, at_least=0)]], entries(64, rules.OUR_KEYS)
+    ] = {}
     """Annotations of the Service, such as those that a cloud's load balancer reads."""
 
 
@@ -99,40 +123,40 @@ class Route(Model):
 
     enabled: bool = False
     """Whether there is a Route. Default: false."""
-    host: str | None = None
+    host: Annotated[str, text(253, rules.DNS_NAME)] | None = None
     """Host of the Route; it joins the server's names. Default: chosen by the router."""
 
 
-class LabelSelectorRequirement(Model):
+class LabelSelectorRequirement(Model, json_schema_extra=ruled(rules.SELECTOR_VALUES)):
     """One requirement on a label."""
 
-    key: str
+    key: LabelKey
     """Key of the label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
     """How key and values relate."""
-    values: tuple[str, ...] | None = None
+    values: Annotated[tuple[LabelValue, ...], items(32)] | None = None
     """Values, for In and NotIn."""
 
 
 class LabelSelector(Model):
     """A choice by labels; an empty one chooses all."""
 
-    match_labels: dict[str, str] | None = None
+    match_labels: Annotated[dict[str, LabelValue], entries(32)] | None = None
     """Labels that must have these values."""
-    match_expressions: tuple[LabelSelectorRequirement, ...] | None = None
+    match_expressions: Annotated[tuple[LabelSelectorRequirement, ...], items(32)] | None = None
     """Requirements that must all hold."""
 
 
 class IPBlock(Model):
     """A range of addresses."""
 
-    cidr: str
+    cidr: Cidr
     """The range, such as `10.0.0.0/8`."""
-    except_: tuple[str, ...] | None = None
+    except_: Annotated[tuple[Cidr, ...], items(32)] | None = None
     """Ranges within it that are left out."""
 
 
-class NetworkPolicyPeer(Model):
+class NetworkPolicyPeer(Model, json_schema_extra=ruled(rules.NETWORK_POLICY_PEER)):
     """Who may connect, as in a NetworkPolicy; dump it with aliases and without None."""
 
     pod_selector: LabelSelector | None = None
@@ -146,7 +170,7 @@ class NetworkPolicyPeer(Model):
 class NetworkPolicyPort(Model):
     """A further port, such as that of a sidecar."""
 
-    port: int
+    port: Annotated[int, number(1, 65535, rules.EXTRA_PORT)]
     """Number of the port."""
     protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
     """Protocol of the port. Default: TCP."""
@@ -157,53 +181,55 @@ class NetworkPolicySettings(Model):
 
     enabled: bool = True
     """Whether there is a NetworkPolicy. Default: true."""
-    from_: tuple[NetworkPolicyPeer, ...] = ()
+    from_: Annotated[tuple[NetworkPolicyPeer, ...], items(32)] = ()
     """Who may connect to `port` and `extraPorts`. Default: everybody, since mTLS decides."""
-    extra_ports: tuple[NetworkPolicyPort, ...] = ()
+    extra_ports: Annotated[tuple[NetworkPolicyPort, ...], items(32)] = ()
     """Further ports that are admitted, such as those of sidecars."""
 
 
-class PrivateKey(Model):
+class PrivateKey(Model, json_schema_extra=ruled(rules.KEY_SIZE)):
     """The kind of private key."""
 
     algorithm: Literal["ECDSA", "RSA", "Ed25519"] | None = None
     """Algorithm of the key. Default: ECDSA."""
-    size: int | None = None
+    size: Annotated[int, number(256, 4096)] | None = None
     """Bits of the key: 256 (default) or 384 for ECDSA, 2048 (default) to 4096 for RSA, none for Ed25519."""
 
 
-class Certificates(Model):
+class Certificates(Model, json_schema_extra=ruled(rules.SHORTEST_CERTIFICATE, rules.RENEW_BEFORE)):
     """How certificates are issued."""
 
-    duration: str | None = None
+    duration: Duration | None = None
     """How long a certificate holds; at least 60s, with backend `none` at least 10m. Default: 24h."""
-    renew_before: str | None = None
+    renew_before: Duration | None = None
     """How long before its end a certificate is renewed. Default: half of its duration, a third beyond 24h."""
     private_key: PrivateKey = PrivateKey()
     """The kind of key of every certificate; a new key is made at every renewal."""
-    dns_names: tuple[str, ...] = ()
+    dns_names: Annotated[tuple[Annotated[str, text(253, rules.DNS_NAME)], ...], items(64, unique=True)] = ()
     """Further DNS names of the server."""
-    ip_addresses: tuple[str, ...] = ()
+    ip_addresses: Annotated[
+        tuple[Annotated[str, text(45, rules.IP_ADDRESS)], ...], items(64, unique=True)
+    ] = ()
     """IP addresses of the server."""
-    trust_domain: str | None = None
+    trust_domain: Annotated[str, text(253, rules.TRUST_DOMAIN)] | None = None
     """Trust domain of the clients' SPIFFE ids. Default: cluster.local."""
 
 
 class GeneratedAuthority(Model):
     """An authority that the operator makes and rotates."""
 
-    duration: str | None = None
+    duration: Duration | None = None
     """How long a generation of the authority holds. Default: 720h."""
 
 
 class AuthoritySecretReference(Model):
     """A Secret with a CA of the user's own; it carries the label `mtls-operator.io/use: authority`."""
 
-    name: str
+    name: ObjectName
     """Name of the Secret, of type kubernetes.io/tls."""
 
 
-class AuthoritySource(Model):
+class AuthoritySource(Model, json_schema_extra=ruled(*rules.NOT_YET_AUTHORITY_SOURCE)):
     """Where an authority comes from: at most one of its fields."""
 
     generated: GeneratedAuthority | None = None
@@ -212,14 +238,14 @@ class AuthoritySource(Model):
     """A CA of the user's own."""
 
 
-class Authority(Model):
+class Authority(Model, json_schema_extra=ruled(*rules.NOT_YET_AUTHORITY)):
     """The two authorities of a service."""
 
     server: AuthoritySource = AuthoritySource()
     """Signs servers; callers trust it."""
     client: AuthoritySource = AuthoritySource()
     """Signs callers; the server trusts it."""
-    propagation: str | None = None
+    propagation: Duration | None = None
     """How long callers get to pick up a new trust bundle.
 
     Default: the longest duration of a client's certificate, at most a quarter of the authority's.
@@ -229,16 +255,16 @@ class Authority(Model):
 class KeyReference(Model):
     """One key of a Secret or ConfigMap."""
 
-    name: str
+    name: ObjectName
     """Name of the object, in this namespace."""
-    key: str
+    key: DataKey
     """Key of its data."""
 
 
 class TrustSource(Model):
     """Further CAs whose client certificates are accepted; exactly one of the references."""
 
-    name: str
+    name: Annotated[str, text(63, rules.LABEL)]
     """Name of the source; rules of `authorization` refer to it."""
     config_map_ref: KeyReference | None = None
     """A ConfigMap with PEM certificates; it carries the label `mtls-operator.io/use: trust`."""
@@ -260,20 +286,20 @@ class Workload(Model):
 
     kind: Literal["Deployment", "StatefulSet", "DaemonSet"]
     """Kind of the workload."""
-    name: str
+    name: ObjectName
     """Name of the workload."""
 
 
-class Client(Model):
+class Client(Model, json_schema_extra=ruled(rules.SHORTEST_CLIENT_CERTIFICATE, *rules.NOT_YET_CLIENT)):
     """A caller; its certificate lies in the Secret `<service>-client-<name>` of this namespace."""
 
-    name: str
+    name: Annotated[str, text(63, rules.LABEL)]
     """Name of the client; common name of its certificate and last part of its SPIFFE id."""
-    roles: tuple[str, ...] = ()
+    roles: Roles = ()
     """Roles that the application is told."""
-    tenant: str | None = None
+    tenant: Tenant | None = None
     """Tenant that the application is told."""
-    duration: str | None = None
+    duration: Duration | None = None
     """How long its certificate holds; at least 10m. Default: that of `certificates`, but at least 10m.
 
     The annotation `mtls-operator.io/allow-short-lived: "true"` lifts the limit to 60s, for callers that read
@@ -281,43 +307,43 @@ class Client(Model):
     """
     revoked: bool = False
     """Whether its certificates are refused. Default: false."""
-    formats: tuple[ClientFormat, ...] = ()
+    formats: Annotated[tuple[ClientFormat, ...], items(4, by="type")] = ()
     """Further formats of its key and certificate in the Secret."""
-    restart: tuple[Workload, ...] = ()
+    restart: Annotated[tuple[Workload, ...], items(16)] = ()
     """Workloads that are rolled after each renewal, for programs that read files once."""
 
 
 class ClientNamespace(Model):
     """Consent for the MTLSClients of another namespace."""
 
-    namespace: str
+    namespace: Namespace
     """Name of the namespace."""
-    roles: tuple[str, ...] = ()
+    roles: Roles = ()
     """Roles of every client there."""
-    tenant: str | None = None
+    tenant: Tenant | None = None
     """Tenant of every client there."""
-    max_clients: int | None = None
+    max_clients: Annotated[int, number(0, 1000)] | None = None
     """How many MTLSClients of that namespace are served. Default: 50."""
 
 
 class AuthorizationRule(Model):
     """Whom one certificate stands for: exactly one of spiffeId, uri, dns, cn and fingerprint."""
 
-    source: str | None = None
+    source: Annotated[str, text(63)] | None = None
     """Which CA must have signed: `own`, or the name of a `trust` entry. Default: own."""
-    spiffe_id: str | None = None
+    spiffe_id: Annotated[str, text(2048)] | None = None
     """SPIFFE id; `*` stands for one segment."""
-    uri: str | None = None
+    uri: Annotated[str, text(2048)] | None = None
     """URI in the subject alternative name."""
-    dns: str | None = None
+    dns: Annotated[str, text(253)] | None = None
     """DNS name in the subject alternative name, in lower case."""
-    cn: str | None = None
+    cn: Annotated[str, text(64)] | None = None
     """Common name of the subject."""
-    fingerprint: str | None = None
+    fingerprint: Annotated[str, text(64, pattern="^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the certificate, in lower-case hex."""
-    roles: tuple[str, ...] = ()
+    roles: Roles = ()
     """Roles that the application is told."""
-    tenant: str | None = None
+    tenant: Tenant | None = None
     """Tenant that the application is told."""
     deny: bool = False
     """Whether the caller is refused; wins over every other rule. Default: false."""
@@ -326,20 +352,20 @@ class AuthorizationRule(Model):
 class AuthorizationRoute(Model):
     """Who may send which requests."""
 
-    path: str
+    path: Annotated[str, text(1024)]
     """Path; `*` stands for one segment, `**` for any number of them at the end."""
-    methods: tuple[str, ...] = ()
+    methods: Annotated[tuple[Annotated[str, text(16)], ...], items(16, unique=True)] = ()
     """Methods. Default: all."""
-    roles: tuple[str, ...] = ()
+    roles: Roles = ()
     """Roles of which the caller must have one."""
 
 
 class Authorization(Model):
     """Who is served beyond `clients`, and which requests are allowed."""
 
-    rules: tuple[AuthorizationRule, ...] = ()
+    rules: Annotated[tuple[AuthorizationRule, ...], items(256)] = ()
     """Whom certificates stand for."""
-    routes: tuple[AuthorizationRoute, ...] = ()
+    routes: Annotated[tuple[AuthorizationRoute, ...], items(256)] = ()
     """Who may send which requests. Default: everybody who is known, all of them."""
 
 
@@ -352,18 +378,26 @@ class TLSSettings(Model):
     """Whether certificates that do not follow RFC 5280 strictly are refused. Default: true."""
 
 
-class MTLSServiceSpec(Model):
+class MTLSServiceSpec(
+    Model,
+    json_schema_extra=ruled(
+        rules.SHORTEST_CERTIFICATE_OF_OTHERS,
+        *rules.AUTHORITIES,
+        *rules.NOT_WITH_NONE,
+        *rules.NOT_YET_SPEC,
+    ),
+):
     """What is wanted."""
 
-    replicas: int = 2
+    replicas: Annotated[int, number(0, 1000, default=2)] = 2
     """Number of server pods. Default: 2."""
-    port: int = 8443
+    port: Annotated[int, number(1, 65535, *rules.PORT, default=8443)] = 8443
     """Port of the Service and of the server. Default: 8443."""
     backend: Backend | None = None
     """What stands behind mTLS. Default: `identity: {}`, which answers who the caller is."""
-    image: str | None = None
+    image: Annotated[str, text(512)] | None = None
     """Image of the server, built FROM the release's own to add an application. Default: the release's own."""
-    template: dict[str, Any] = {}
+    template: Template = {}
     """A partial PodTemplateSpec, merged over the generated one: sidecars, volumes, env, scheduling."""
     service: ServiceSettings = ServiceSettings()
     """The Service in front of the server."""
@@ -375,13 +409,13 @@ class MTLSServiceSpec(Model):
     """How certificates are issued."""
     authority: Authority = Authority()
     """The two authorities that sign them."""
-    trust: tuple[TrustSource, ...] = ()
+    trust: Annotated[tuple[TrustSource, ...], items(64, by="name")] = ()
     """Further CAs whose client certificates are accepted, subject to `authorization`."""
-    clients: tuple[Client, ...] = ()
+    clients: Annotated[tuple[Client, ...], items(1000, by="name")] = ()
     """Callers; each gets a Secret with its certificate in this namespace."""
-    client_namespaces: tuple[ClientNamespace, ...] = ()
+    client_namespaces: Annotated[tuple[ClientNamespace, ...], items(100, by="namespace")] = ()
     """Consent for callers in other namespaces."""
-    restart: tuple[Workload, ...] = ()
+    restart: Annotated[tuple[Workload, ...], items(16)] = ()
     """Workloads that are rolled after each renewal of the server certificate; for backend `none` only."""
     authorization: Authorization = Authorization()
     """Who is served beyond `clients`, and which requests are allowed."""
@@ -404,66 +438,66 @@ class MTLSServiceSpec(Model):
 class Condition(Model):
     """One aspect of the state, as the API conventions of Kubernetes have it."""
 
-    type: str
+    type: Word
     """Name of the aspect."""
     status: Literal["True", "False", "Unknown"]
     """Whether it holds."""
-    observed_generation: int | None = None
+    observed_generation: Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})] | None = None
     """Generation of the spec that it speaks of."""
-    last_transition_time: str
+    last_transition_time: Timestamp
     """When `status` last changed."""
-    reason: str
+    reason: Word
     """Why, in one word."""
-    message: str
+    message: Sentence
     """Why, in a sentence."""
 
 
 class ServerCertificateStatus(Model):
     """The server certificate in the Secret."""
 
-    secret_name: str | None = None
+    secret_name: ObjectName | None = None
     """Name of the Secret."""
-    serial: str | None = None
+    serial: Hex | None = None
     """Serial number, in lower-case hex."""
-    not_before: str | None = None
+    not_before: Timestamp | None = None
     """Start of its validity."""
-    not_after: str | None = None
+    not_after: Timestamp | None = None
     """End of its validity."""
-    renewal_time: str | None = None
+    renewal_time: Timestamp | None = None
     """When it is renewed."""
-    last_reason: str | None = None
+    last_reason: Word | None = None
     """Why it was last issued."""
 
 
 class ClientStatus(Model):
     """The certificate of one client."""
 
-    name: str
+    name: Annotated[str, text(63)]
     """Name of the client."""
-    secret_name: str | None = None
+    secret_name: ObjectName | None = None
     """Name of the Secret."""
     ready: bool = False
     """Whether the Secret holds a certificate that serves."""
-    reason: str | None = None
+    reason: Word | None = None
     """Why it is not ready, or why it was last issued."""
-    message: str | None = None
+    message: Sentence | None = None
     """The same in a sentence."""
-    serial: str | None = None
+    serial: Hex | None = None
     """Serial number, in lower-case hex."""
-    not_after: str | None = None
+    not_after: Timestamp | None = None
     """End of its validity."""
-    renewal_time: str | None = None
+    renewal_time: Timestamp | None = None
     """When it is renewed."""
 
 
 class AuthorityStatus(Model):
     """One authority: its generation that signs."""
 
-    fingerprint: str | None = None
+    fingerprint: Hex | None = None
     """SHA-256 of its certificate, in lower-case hex."""
-    not_before: str | None = None
+    not_before: Timestamp | None = None
     """Start of its validity."""
-    not_after: str | None = None
+    not_after: Timestamp | None = None
     """End of its validity."""
 
 
@@ -479,29 +513,29 @@ class AuthoritiesStatus(Model):
 class MTLSServiceStatus(Model):
     """What is; written by the operator only."""
 
-    observed_generation: int | None = None
+    observed_generation: Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})] | None = None
     """Generation of the spec that was last acted upon."""
-    conditions: tuple[Condition, ...] = ()
+    conditions: Annotated[tuple[Condition, ...], items(32, by="type")] = ()
     """Ready, Reconciling, Stalled, CertificatesIssued, TrustPropagated, AuthorityRotating, Available."""
     server_certificate: ServerCertificateStatus | None = None
     """The server certificate in the Secret."""
-    clients: tuple[ClientStatus, ...] = ()
+    clients: Annotated[tuple[ClientStatus, ...], items(50)] = ()
     """At most 50 clients: those that fail first, then those that expire soonest."""
-    clients_total: int | None = None
+    clients_total: Count | None = None
     """Number of clients."""
-    clients_ready: int | None = None
+    clients_ready: Count | None = None
     """Number of clients whose certificate serves."""
-    next_expiry: str | None = None
+    next_expiry: Timestamp | None = None
     """Soonest end of validity of any certificate."""
     authorities: AuthoritiesStatus | None = None
     """The two authorities."""
-    replicas: int | None = None
+    replicas: Count | None = None
     """Number of server pods."""
-    selector: str | None = None
+    selector: Sentence | None = None
     """Label selector of the server pods, for autoscalers."""
-    server_version: str | None = None
+    server_version: Word | None = None
     """Version of the server that the pods run."""
-    instance: str | None = None
+    instance: Annotated[str, text(317)] | None = None
     """Installation of the operator that cares for this object: `<namespace>/<name>`."""
 
 
