@@ -24,6 +24,7 @@ ASK_AFTER = tuple(timedelta(seconds=seconds) for seconds in (1.0, 1.5, 3.0, 6.0,
 ASK_ALWAYS = timedelta(seconds=30)
 """How often a pod is asked that no touch helped, or that can not be reached."""
 FIRST_RETRY = timedelta(seconds=0.5)
+MOST_DOUBLINGS = 6
 PATIENCE = 2
 """Touches within which a delivery is on its way, which is no news: status waits for the outcome."""
 
@@ -68,7 +69,9 @@ def next_step(delivery: Delivery, digest: str) -> tuple[Step, datetime | None]:
     if delivery.probed_at is None:
         return "ask", None
     if delivery.error:
-        return "ask", delivery.probed_at + min(FIRST_RETRY * 2**delivery.failures, ASK_ALWAYS)
+        return "ask", delivery.probed_at + min(
+            FIRST_RETRY * 2 ** min(delivery.failures, MOST_DOUBLINGS), ASK_ALWAYS
+        )
     if delivery.wanted != digest or delivery.touched_at is None:
         return "touch", None
     question = delivery.touched_at + ASK_AFTER[delivery.touches - 1]

@@ -35,13 +35,14 @@ def decide_workload(world: World) -> Plan:
 
     The Deployment waits for its Secret: pods that can not mount it would only back off.
     """
-    secret_exists = names.server_secret(world.service.metadata.name) in world.secrets
+    secret = world.secrets.get(names.server_secret(world.service.metadata.name))
+    deliverable = secret is not None and ownership(secret, world.service) is Ownership.OURS
     plan = Plan()
     wanted = set()
     for body in workload(world.service, world.settings):
         resource = _BY_KIND[body["kind"]]
         wanted.add((resource.kind, body["metadata"]["name"]))
-        if resource != DEPLOYMENT or secret_exists:
+        if resource != DEPLOYMENT or deliverable:
             plan += _decide_object(world, resource, body)
     return plan + _decide_obsolete(world, wanted)
 
