@@ -64,6 +64,6 @@ def _schema() -> Schema:
     schema["properties"] |= {
         "apiVersion": {"type": "string"},
         "kind": {"type": "string"},
-        "metadata": {"type": "object"},
+        "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
     }
     return schema | {"required": ["spec"]} | ruled(rules.NAME)

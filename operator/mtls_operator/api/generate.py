@@ -1,4 +1,4 @@
-"""Write the CRDs, their copies in the chart, and the reference from the types; ``make generate`` runs this."""
+"""Write CRDs, their copies in the chart, and the reference from the types; ``make generate`` runs this."""
 
 from pathlib import Path
 from typing import Final

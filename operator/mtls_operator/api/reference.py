@@ -45,7 +45,7 @@ def render(definition: Schema) -> str:
             "",
             "## What is refused",
             "",
-            "Beside wrong types and bounds, these are refused when an object is written, with these sentences.",
+            "Beside wrong types and bounds, these are refused when an object is written, in these words.",
             "",
             "| Where | Sentence |",
             "|---|---|",
@@ -94,14 +94,14 @@ def _kind(schema: Schema) -> str:
 
 def _refusals(schema: Schema) -> list[str]:
     return [
-        f"| `{path}` | {_one_line(rule['message'])}. |"
+        f"| `{(path + rule.get('fieldPath', '')).removeprefix('.')}` | {_one_line(rule['message'])}. |"
         for path, part in _parts("", schema)
         for rule in part.get("x-kubernetes-validations", ())
     ]
 
 
 def _parts(path: str, schema: Schema) -> Iterator[Field]:
-    yield Field(path or "metadata.name", schema)
+    yield Field(path, schema)
     if schema["type"] == "array":
         yield from _parts(f"{path}[]", schema["items"])
     else:

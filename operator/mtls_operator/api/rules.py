@@ -26,6 +26,7 @@ NAME: Final = Rule(
     " && !self.metadata.name.contains('-client-') && !self.metadata.name.endsWith('-client')",
     "An MTLSService is named by at most 52 lower-case letters, digits and inner hyphens, a letter first,"
     " without '-client-' and not ending in '-client', such as 'orders'",
+    ".metadata.name",
 )
 DURATION: Final = Rule(
     f"self.matches('{durations.PATTERN}')",
@@ -80,43 +81,61 @@ KEY_SIZE: Final = Rule(
     " : self.algorithm == 'RSA' && self.size in [2048, 3072, 4096])",
     "Write 256 or 384 as the size of an ECDSA key, 2048, 3072 or 4096 for RSA, and none for Ed25519",
 )
+
+
+def _in_seconds(name: str, spelled: str, demand: str) -> str:
+    """Demand something of a duration, under a name and in seconds; `DURATION` judges how it is spelled.
+
+    CEL has no variables here, so a loop over a list of one gives the value its name.
+    """
+    return (
+        f"[{spelled}].all(spelled, !spelled.matches('{durations.PATTERN}')"
+        f" || [duration(spelled).getSeconds()].all({name}, {demand}))"
+    )
+
+
+_DURATION: Final = "self.?duration.orValue('24h')"
+_CERTIFICATES_DURATION: Final = "self.?certificates.?duration.orValue('24h')"
+
 SHORTEST_CERTIFICATE: Final = Rule(
-    "duration(self.?duration.orValue('24h')) >= duration('60s')",
-    "A certificate must hold for at least 60s; write a longer certificates.duration, such as 24h",
-)
-RENEW_BEFORE: Final = Rule(
-    "!has(self.renewBefore) || (duration(self.renewBefore) >= duration('30s')"
-    " && duration(self.?duration.orValue('24h')) - duration(self.renewBefore) >= duration('30s'))",
-    "Write a renewBefore of at least 30s that is at least 30s shorter than duration (24h by default)",
-)
-SHORTEST_CLIENT_CERTIFICATE: Final = Rule(
-    "duration(self.?duration.orValue('24h')) >= duration('60s')",
-    "The certificate of a client must hold for at least 60s; write a longer duration, such as 24h",
+    _in_seconds("duration", _DURATION, "duration >= 60"),
+    "A certificate must hold for at least 60s; write a longer duration, such as 24h",
 )
 SHORTEST_CERTIFICATE_OF_OTHERS: Final = Rule(
-    "!has(self.backend) || !has(self.backend.none)"
-    " || duration(self.?certificates.?duration.orValue('24h')) >= duration('10m')",
+    "!has(self.backend) || !has(self.backend.none) || "
+    + _in_seconds("duration", _CERTIFICATES_DURATION, "duration >= 600"),
     "With backend none a certificate must hold for at least 10m, since mounted Secrets arrive late;"
     " write a longer certificates.duration, such as 24h",
+)
+RENEW_BEFORE: Final = Rule(
+    "!has(self.renewBefore) || "
+    + _in_seconds(
+        "before",
+        "self.renewBefore",
+        "before >= 30 && " + _in_seconds("duration", _DURATION, "duration - before >= 30"),
+    ),
+    "Write a renewBefore of at least 30s that is at least 30s shorter than duration (24h by default)",
 )
 
 
 def _long_enough(authority: str) -> Rule:
     """Demand max(6 x longest leaf, 4 x (longest client leaf + longest leaf)) of an authority's duration.
 
-    CEL has no variables here, so each of the two durations is bound by a loop over a list of one, and the
-    maxima are written as a demand on every client.
+    The maxima are written as a demand on every client; one without a duration of its own has that of
+    the server, but at least 600 seconds, and the first client to come would have it too.
     """
-    seconds = f"duration(self.?authority.?{authority}.?generated.?duration.orValue('720h')).getSeconds()"
-    server = "duration(self.?certificates.?duration.orValue('24h')).getSeconds()"
-    client = "has(client.duration) ? duration(client.duration).getSeconds() : server > 600 ? server : 600"
+    of_each = _in_seconds("leaf", "client.duration", "life >= 8 * leaf && life >= 4 * (leaf + server)")
+    of_clients = (
+        "has(self.clients) && self.clients.size() > 0"
+        f" ? self.clients.all(client, has(client.duration) ? {of_each} : life >= 8 * server && life >= 4800)"
+        " : life >= 8 * server"
+    )
+    of_all = _in_seconds("server", _CERTIFICATES_DURATION, f"life >= 6 * server && ({of_clients})")
     return Rule(
-        f"[{seconds}].all(life, [{server}].all(server, life >= 6 * server"
-        " && (self.?clients.orValue([]).size() > 0 || life >= 8 * server)"
-        f" && self.?clients.orValue([]).all(client, [{client}].all(leaf,"
-        " life >= 8 * leaf && life >= 4 * (leaf + server)))))",
-        f"authority.{authority}.generated.duration (720h where it is not given) is too short for these"
-        " certificates; write at least 8 times the longest duration of a certificate, or shorten that",
+        _in_seconds("life", f"self.?authority.?{authority}.?generated.?duration.orValue('720h')", of_all),
+        f"authority.{authority}.generated.duration (720h by default) is too short for these certificates;"
+        " write at least 8 times the longest duration of a certificate, or shorten that",
+        ".authority",
     )
 
 
@@ -127,6 +146,7 @@ def _not_with_none(field: str) -> Rule:
     return Rule(
         f"!has(self.backend) || !has(self.backend.none) || !has(self.{field})",
         f"With backend none the server is yours, so {field} would do nothing; remove it",
+        f".{field}",
     )
 
 
@@ -137,32 +157,35 @@ NOT_WITH_NONE: Final = (
     ),
     Rule(
         "!has(self.backend) || !has(self.backend.none)"
-        " || self.?clients.orValue([]).all(client, !client.?revoked.orValue(false))",
+        " || !has(self.clients) || self.clients.all(client, !client.?revoked.orValue(false))",
         "With backend none the server is yours and knows no revoked clients; remove the client, and rotate"
         " the authority with distrust",
+        ".clients",
     ),
 )
 
 
 def _not_yet(field: str) -> Rule:
-    return Rule(f"!has(self.{field})", f"{field} is not yet supported; remove it")
+    return Rule(f"!has(self.{field})", f"{field} is not yet supported; remove it", f".{field}")
 
 
 NOT_YET_BACKENDS: Final = (
-    Rule("!has(self.wsgi)", "wsgi is not yet supported; write asgi or identity"),
-    Rule("!has(self.upstream)", "upstream is not yet supported; write asgi or identity"),
+    Rule("!has(self.wsgi)", "wsgi is not yet supported; write asgi or identity", ".wsgi"),
+    Rule("!has(self.upstream)", "upstream is not yet supported; write asgi or identity", ".upstream"),
 )
 NOT_YET_SPEC: Final = (
     *map(_not_yet, ("trust", "clientNamespaces", "restart", "authorization", "route")),
     Rule(
         "self.?deletionPolicy.orValue('Delete') == 'Delete'",
         "deletionPolicy Retain is not yet supported; write Delete",
+        ".deletionPolicy",
     ),
 )
 NOT_YET_CLIENT: Final = (
     Rule(
         "!self.?revoked.orValue(false)",
         "revoked is not yet supported; remove the client, and its certificate is not renewed",
+        ".revoked",
     ),
     *map(_not_yet, ("formats", "restart")),
 )

@@ -15,12 +15,13 @@ class Rule(NamedTuple):
 
     expression: str
     message: str
+    field: str = ""
+    """Path of the field that is to blame, from ``self``; itself where nothing is said."""
 
 
 def ruled(*rules: Rule) -> Schema:
     """Return the keyword of a schema that carries these rules."""
-    validations = [{"rule": rule.expression, "message": rule.message} for rule in rules]
-    return {"x-kubernetes-validations": validations} if validations else {}
+    return {"x-kubernetes-validations": [_validation(rule) for rule in rules]} if rules else {}
 
 
 def text(at_most: int, *rules: Rule, at_least: int = 1, **keywords: str) -> WithJsonSchema:
@@ -63,6 +64,11 @@ class _Structural(GenerateJsonSchema):
 
     def literal_schema(self, schema: core_schema.LiteralSchema) -> Schema:
         return {"type": "string", "enum": list(schema["expected"])}
+
+
+def _validation(rule: Rule) -> dict[str, str]:
+    path = {"fieldPath": rule.field} if rule.field else {}
+    return {"rule": rule.expression, "message": rule.message, **path}
 
 
 def _schema_only(keywords: Schema) -> FieldInfo:

@@ -290,7 +290,7 @@ class Workload(Model):
     """Name of the workload."""
 
 
-class Client(Model, json_schema_extra=ruled(rules.SHORTEST_CLIENT_CERTIFICATE, *rules.NOT_YET_CLIENT)):
+class Client(Model, json_schema_extra=ruled(rules.SHORTEST_CERTIFICATE, *rules.NOT_YET_CLIENT)):
     """A caller; its certificate lies in the Secret `<service>-client-<name>` of this namespace."""
 
     name: Annotated[str, text(63, rules.LABEL)]
