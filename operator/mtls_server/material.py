@@ -58,6 +58,10 @@ class Generation:
     clock: Callable[[], float] = time.time
     _judged: OrderedDict[bytes, Peer] = field(default_factory=OrderedDict, repr=False, compare=False)
 
+    def expired(self) -> bool:
+        """Tell whether the served certificate's time is over."""
+        return self.not_after.timestamp() < self.clock()
+
     def judge(self, leaf: bytes, verified_chain: Sequence[bytes]) -> Peer:
         """Decide about a peer whose handshake succeeded under this generation's context.
 

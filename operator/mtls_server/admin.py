@@ -1,0 +1,119 @@
+"""The plain port for kubelet, Prometheus and the operator: alive, ready, metrics, state."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from mtls_server.http import StrictProtocol
+from mtls_server.watch import Watcher
+
+_TEXT: Final = "text/plain; charset=utf-8"
+_JSON: Final = "application/json"
+
+
+@dataclass
+class Readiness:
+    """What stands between the server and its first request."""
+
+    watcher: Watcher
+    application_started: bool = False
+    listening: bool = False
+    draining: bool = False
+
+    def obstacles(self) -> list[str]:
+        """Return, in words, why no traffic should come; empty when ready."""
+        generation = self.watcher.generation
+        if generation is None:
+            served = f"waiting for files that can serve: {self.watcher.last_reload.reason}"
+        elif generation.expired():
+            served = "the certificate in service has expired"
+        else:
+            served = ""
+        found = (
+            served,
+            "" if self.application_started else "the application has not started",
+            "" if self.listening else "the listener is not up",
+            "draining" if self.draining else "",
+        )
+        return [obstacle for obstacle in found if obstacle]
+
+
+@dataclass(frozen=True)
+class _Page:
+    status: int
+    content_type: str
+    body: bytes
+
+
+def application(readiness: Readiness, registry: CollectorRegistry) -> ASGI3Application:
+    """Return the ASGI application of the admin port."""
+
+    def live() -> _Page:
+        return _Page(200, _TEXT, b"alive\n")
+
+    def ready() -> _Page:
+        obstacles = readiness.obstacles()
+        return _Page(503 if obstacles else 200, _TEXT, ("\n".join(obstacles or ["ready"]) + "\n").encode())
+
+    def metrics() -> _Page:
+        return _Page(200, CONTENT_TYPE_LATEST, generate_latest(registry))
+
+    def state() -> _Page:
+        watcher = readiness.watcher
+        if watcher.generation is None:
+            return _Page(503, _JSON, msgspec.json.encode({"lastReload": watcher.last_reload}))
+        return _Page(200, _JSON, msgspec.json.encode(watcher.state()))
+
+    pages: dict[str, Callable[[], _Page]] = {
+        "/livez": live,
+        "/readyz": ready,
+        "/metrics": metrics,
+        "/state": state,
+    }
+
+    async def app(scope: HTTPScope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        page = pages.get(scope["path"])
+        if page is None:
+            answer = _Page(404, _TEXT, f"not here; ask for {', '.join(pages)}\n".encode())
+        elif scope["method"] not in {"GET", "HEAD"}:
+            answer = _Page(405, _TEXT, b"use GET or HEAD\n")
+        else:
+            answer = page()
+        headers = [
+            (b"content-type", answer.content_type.encode()),
+            (b"content-length", b"%d" % len(answer.body)),
+        ]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    return app  # type: ignore[return-value]
+
+
+async def listen(app: ASGI3Application, host: str, port: int) -> asyncio.Server:
+    """Open the admin port; port 0 lets the kernel choose.
+
+    Raises:
+        OSError: the address is taken or not ours.
+    """
+    config = Config(
+        app,
+        http=StrictProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+    )
+    config.load()
+    state = ServerState()
+    return await asyncio.get_running_loop().create_server(
+        lambda: StrictProtocol(config, state, {}), host, port
+    )

@@ -1,0 +1,218 @@
+"""The gate in front of the application: uvicorn's HTTP protocol, made strict, and aware of the peer."""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Final, cast
+
+import httptools
+import msgspec
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from mtls_server.identity import Identity, Reason, Tls
+from mtls_server.material import Peer
+
+MAX_HEAD_BYTES: Final = 1 << 16
+MAX_HEADERS: Final = 128
+
+TLS_VERSIONS: Final = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The response to a request that the application never sees."""
+
+    status: int
+    reason: str
+    message: str
+
+    def encode(self, *, with_body: bool = True) -> bytes:
+        """Return the whole response, after which the connection closes."""
+        body = msgspec.json.encode({"error": {"reason": self.reason, "message": self.message}})
+        head = (
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
+            b"connection: close\r\n\r\n" % (STATUS_LINE[self.status], len(body))
+        )
+        return head + body if with_body else head
+
+
+MALFORMED: Final = Answer(400, "malformed_request", "the request is not well-formed HTTP/1.1")
+HEAD_TOO_LARGE: Final = Answer(
+    431, "head_too_large", f"a request's head is limited to {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} fields"
+)
+ONE_HOST: Final = Answer(400, "not_one_host", "a request carries exactly one Host field")
+ENCODED_BODY_IN_1_0: Final = Answer(
+    400, "transfer_encoding_in_http_1_0", "HTTP/1.0 knows no Transfer-Encoding; send Content-Length"
+)
+NO_UPGRADE: Final = Answer(
+    501, "upgrade_not_supported", "the protocol of a connection cannot be changed here"
+)
+
+
+def judge_head(version: str, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
+    """Say what is wrong with a request's head, beside what httptools refuses itself.
+
+    Args:
+        version: ``1.1`` or ``1.0``.
+        url: the request's target.
+        headers: names in lower case, in the order received.
+    """
+    if len(headers) > MAX_HEADERS:
+        return HEAD_TOO_LARGE
+    size = len(url)
+    hosts = 0
+    encoded = False
+    for name, value in headers:
+        size += len(name) + len(value)
+        if name == b"host":
+            hosts += 1
+        elif name == b"transfer-encoding":
+            encoded = True
+    if size > MAX_HEAD_BYTES:
+        return HEAD_TOO_LARGE
+    if version == "1.1":
+        return ONE_HOST if hosts != 1 else None
+    if version != "1.0":
+        return MALFORMED
+    if encoded:
+        return ENCODED_BODY_IN_1_0
+    return ONE_HOST if hosts > 1 else None
+
+
+_DROPPED_TRAILERS: Final = cast("list[tuple[bytes, bytes]]", deque(maxlen=0))
+
+
+class _RefusedRequestError(Exception):
+    """Stops the parser."""
+
+
+class StrictProtocol(HttpToolsProtocol):
+    """Answers what is malformed or too large itself, and never merges trailers into the headers."""
+
+    _answer = MALFORMED
+    _unfinished = 0
+    _advanced = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request no longer than for a later one."""
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and bound what the parser may hold back: an unfinished head, field or trailer."""
+        self._unset_keepalive_if_required()
+        self._advanced = False
+        try:
+            self.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.refuse(self._answer)
+            return
+        self._unfinished = 0 if self._advanced else self._unfinished + len(data)
+        if self._unfinished > MAX_HEAD_BYTES:
+            self.refuse(HEAD_TOO_LARGE)
+
+    def on_headers_complete(self) -> None:
+        """Let the request pass, or stop the parser."""
+        self._advanced = True
+        answer = self.judge()
+        if answer is not None:
+            self._answer = answer
+            raise _RefusedRequestError
+        super().on_headers_complete()
+        self.headers = _DROPPED_TRAILERS
+
+    def on_body(self, body: bytes) -> None:
+        """Note that the parser holds nothing back."""
+        self._advanced = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that the parser holds nothing back."""
+        self._advanced = True
+        super().on_message_complete()
+
+    def judge(self) -> Answer | None:
+        """Return the answer to a request that must not reach the application."""
+        if self.parser.should_upgrade():
+            return NO_UPGRADE
+        return judge_head(self.parser.get_http_version(), self.url, self.headers)
+
+    def refuse(self, answer: Answer) -> None:
+        """Answer and close; without a word where an earlier response is still being written."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None or cycle.response_complete:
+            is_head = self.parser.get_method() == b"HEAD"
+            self.transport.write(answer.encode(with_body=not is_head))
+        self.transport.close()
+
+
+PeerRefused = Callable[[object, Reason], None]
+
+
+class PeerProtocol(StrictProtocol):
+    """Serves judged peers only, and tells the application who calls.
+
+    The transport offers ``mtls_peer`` (a `Peer`), ``ssl_object``, ``cipher`` and ``peername``.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        peer_refused: PeerRefused,
+    ) -> None:
+        super().__init__(config, server_state, app_state)
+        self._peer_refused = peer_refused
+        self._peer: Peer
+        self._identity: Identity
+        self._extensions: dict[str, dict[str, object]]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Prepare what every request of this connection says of its peer."""
+        super().connection_made(transport)
+        self.scheme = "https"
+        self._peer = transport.get_extra_info("mtls_peer")
+        if self._peer.identity is not None:
+            tls = Tls(transport.get_extra_info("ssl_object").version(), transport.get_extra_info("cipher")[0])
+            self._identity = msgspec.structs.replace(self._peer.identity, tls=tls)
+            self._extensions = {"tls": tls_extension(self._peer, self._identity, tls)}
+
+    def on_message_begin(self) -> None:
+        """Add the peer to the scope."""
+        super().on_message_begin()
+        if self._peer.identity is not None:
+            self.scope["state"]["mtls"] = self._identity
+            self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+
+    def judge(self) -> Answer | None:
+        """Refuse the peer before its request."""
+        refusal = self._peer.refusal
+        if refusal is None:
+            return super().judge()
+        self._peer_refused(self.transport.get_extra_info("peername"), refusal.reason)
+        return Answer(403, refusal.reason, refusal.message)
+
+
+def tls_extension(peer: Peer, identity: Identity, tls: Tls) -> dict[str, object]:
+    """Return the ASGI TLS extension (version 0.2) for an accepted peer."""
+    return {
+        "server_cert": peer.server_certificate,
+        "client_cert_chain": peer.pem_chain,
+        "client_cert_name": identity.subject.dn,
+        "client_cert_error": None,
+        "tls_version": TLS_VERSIONS.get(tls.version),
+        "cipher_suite": _cipher_suites().get(tls.cipher),
+    }
+
+
+@cache
+def _cipher_suites() -> dict[str, int]:
+    """Name to IANA number of every cipher suite that a server's context offers."""
+    suites = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).get_ciphers()
+    return {suite["name"]: suite["id"] & 0xFFFF for suite in suites}
