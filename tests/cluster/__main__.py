@@ -1,10 +1,10 @@
 import argparse
-import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cluster import control_plane, layout, lifecycle, namespaces, node
+from tests.cluster import control_plane, images, layout, lifecycle, namespaces, node
 from tests.cluster.errors import ClusterError
 from tests.cluster.processes import Daemon
 
@@ -34,18 +34,25 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--control-plane-only", action="store_true", help="no node: pods stay pending")
     up.set_defaults(run=_up)
 
-    load = commands.add_parser("load", help="import image archives into the node")
-    load.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE")
+    load = commands.add_parser(
+        "load", help="import image archives into the node, by default the project's images"
+    )
+    load.add_argument("archives", nargs="*", type=Path, metavar="ARCHIVE")
     load.set_defaults(run=_load)
 
     execute = commands.add_parser("exec", help="run a command in the node's network")
     execute.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     execute.set_defaults(run=_exec)
 
+    test = commands.add_parser("test-server", help="run pytest in the image of the server's tests")
+    test.add_argument("words", nargs=argparse.REMAINDER, metavar="ARGUMENT")
+    test.set_defaults(run=_test_server)
+
     simple: dict[str, tuple[str, Command]] = {
         "down": ("stop and remove it", _down),
         "kubeconfig": ("print the path of its kubeconfig", _kubeconfig),
         "status": ("tell which parts of it run", _status),
+        "images": ("build the project's images and print the paths of their archives", _images),
         "restart-apiserver": ("stop and start the API server alone", _restart_apiserver),
     }
     for name, (text, run) in simple.items():
@@ -81,14 +88,27 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _load(options: argparse.Namespace) -> int:
-    node.load(lifecycle.running(options.name), *options.archives)
+    node.load(lifecycle.running(options.name), *(options.archives or images.archives()))
     return 0
 
 
+def _images(_: argparse.Namespace) -> int:
+    for archive in images.archives():
+        print(f"{archive} {archive.stat().st_size / 1e6:.0f} MB")
+    return 0
+
+
+def _test_server(options: argparse.Namespace) -> int:
+    return images.run_server_tests(_words(options))
+
+
 def _exec(options: argparse.Namespace) -> int:
-    command = options.words[1:] if options.words[:1] == ["--"] else options.words
-    entered = [*namespaces.enter(lifecycle.running(options.name), "net"), *command]
-    os.execvp(entered[0], entered)
+    return subprocess.call([*namespaces.enter(lifecycle.running(options.name), "net"), *_words(options)])
+
+
+def _words(options: argparse.Namespace) -> list[str]:
+    words: list[str] = options.words
+    return words[1:] if words[:1] == ["--"] else words
 
 
 def _restart_apiserver(options: argparse.Namespace) -> int:

@@ -23,21 +23,19 @@ def key(*parts: bytes | str) -> str:
     return digest.hexdigest()[:16]
 
 
-def tree_key(paths: Iterable[Path]) -> str:
+def tree_key(root: Path, paths: Iterable[str]) -> str:
     """Return the key of the names, modes and contents of these files and of all files below these folders."""
-    files = sorted(file for path in paths for file in _files(path))
-    return key(*(part for file in files for part in (str(file), oct(file.stat().st_mode), file.read_bytes())))
+    files = sorted(file for path in paths for file in _files(root / path))
+    return key(*(part for file in files for part in _identity(root, file)))
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-    for file in path.rglob("*"):
-        if file.is_file() and not {"__pycache__", ".egg-info"} & {
-            *file.parts,
-            *(p.suffix for p in file.parents),
-        }:
-            yield file
+def _identity(root: Path, file: Path) -> tuple[bytes | str, ...]:
+    return str(file.relative_to(root)), oct(file.stat().st_mode), file.read_bytes()
+
+
+def _files(path: Path) -> list[Path]:
+    found = [path, *path.rglob("*")]
+    return [file for file in found if file.is_file() and file.parent.name != "__pycache__"]
 
 
 @contextmanager

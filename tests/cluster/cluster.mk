@@ -16,3 +16,15 @@ cluster-down: venv ## Stop it and remove everything of it
 .PHONY: kubeconfig
 kubeconfig: venv ## Print the path of its kubeconfig
 	@$(CLUSTER) kubeconfig
+
+.PHONY: images
+images: venv ## Build the images and print where their archives are
+	@$(CLUSTER) images
+
+.PHONY: load
+load: venv ## Build the images and load them into the cluster
+	@$(CLUSTER) load
+
+.PHONY: unit-server
+unit-server: venv ## The server's tests, under the Python and OpenSSL that its image ships
+	@$(CLUSTER) test-server tests/unit/server
