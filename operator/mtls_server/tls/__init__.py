@@ -1,1 +1,1 @@
-"""TLS on the connection's own descriptor: handshake, transport and close, driven by the event loop's readiness."""
+"""TLS on the connection's own descriptor, driven by its readiness: handshake, transport, close."""

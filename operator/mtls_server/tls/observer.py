@@ -1,6 +1,6 @@
 """What the listener tells those who log and count."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from mtls_server.tls.failures import Presented
 
@@ -8,7 +8,7 @@ from mtls_server.tls.failures import Presented
 class Observer(Protocol):
     """Told of each handshake exactly once, and of each connection's beginning and end."""
 
-    def handshake_failed(self, peername: Any, reason: str, presented: Presented | None) -> None:
+    def handshake_failed(self, peername: object, reason: str, presented: Presented | None) -> None:
         """A client was refused, or gave up.
 
         Args:

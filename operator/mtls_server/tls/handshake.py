@@ -1,0 +1,116 @@
+"""The server's side of one TLS handshake, driven by the readiness of the descriptor."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from socket import IPPROTO_TCP, TCP_QUICKACK, socket
+from time import perf_counter
+from typing import Protocol
+
+
+class Generation(Protocol):
+    """The part of `mtls_server.material.Generation` that a connection needs."""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """Demands client certificates, and is never changed after its publication."""
+
+    def judge(self, leaf: bytes, verified_chain: Sequence[bytes], /) -> object:
+        """Decide about a client whose handshake succeeded: DER, leaf first; no chain on a resumed session."""
+
+
+class Handshake:
+    """Waits for the client's first bytes, then shakes hands until done, failed or out of time.
+
+    A client that connects and says nothing costs a descriptor and a timer: the TLS state is made, and the
+    generation chosen, when its first bytes arrive.
+    """
+
+    __slots__ = (
+        "_current",
+        "_done",
+        "_failed",
+        "_loop",
+        "_timer",
+        "generation",
+        "peername",
+        "socket",
+        "started",
+    )
+
+    def __init__(
+        self,
+        accepted: tuple[socket, object],
+        deadline: float,
+        current: Callable[[], Generation],
+        done: Callable[["Handshake", ssl.SSLSocket], None],
+        failed: Callable[["Handshake", OSError], None],
+    ) -> None:
+        """Take over an accepted, non-blocking connection.
+
+        Args:
+            accepted: socket and address; the socket passes on to whoever `done` or `failed` calls.
+            deadline: seconds until `failed` is called with TimeoutError.
+            current: returns the generation in service.
+            done: the client is authenticated.
+            failed: the connection is useless; OpenSSL has written its alert, if there is one to send.
+        """
+        self._loop = asyncio.get_running_loop()
+        self.socket, self.peername = accepted
+        self._current = current
+        self._done = done
+        self._failed = failed
+        self.started = perf_counter()
+        self._timer = self._loop.call_later(deadline, self._expire)
+        self._loop.add_reader(self.socket, self._begin)
+
+    def _begin(self) -> None:
+        self._loop.remove_reader(self.socket)
+        self.generation = self._current()
+        try:
+            tls = self.generation.context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
+            )
+        except OSError as error:  # the peer is gone already
+            self._timer.cancel()
+            self._failed(self, error)
+            return
+        self.socket = tls
+        self._loop.add_reader(tls, self._step, tls)
+        self._step(tls)
+
+    def _step(self, tls: ssl.SSLSocket) -> None:
+        try:
+            tls.do_handshake()
+            # The server says nothing more, and the client's request may wait for the ACK of its Finished.
+            tls.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1)
+        except ssl.SSLWantReadError:
+            return
+        except ssl.SSLWantWriteError:
+            self._loop.remove_reader(tls)
+            self._loop.add_writer(tls, self._continue, tls)
+        except OSError as error:
+            self._stop()
+            self._failed(self, error)
+        else:
+            self._stop()
+            self._done(self, tls)
+
+    def _continue(self, tls: ssl.SSLSocket) -> None:
+        self._loop.remove_writer(tls)
+        self._loop.add_reader(tls, self._step, tls)
+        self._step(tls)
+
+    def _expire(self) -> None:
+        self._stop()
+        self._failed(self, TimeoutError())
+
+    def _stop(self) -> None:
+        self._timer.cancel()
+        self._loop.remove_reader(self.socket)
+        self._loop.remove_writer(self.socket)
+
+    def abort(self) -> None:
+        """Close now, telling nobody."""
+        self._stop()
+        self.socket.close()

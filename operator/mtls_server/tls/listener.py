@@ -1,0 +1,245 @@
+"""Accepts connections, bounds their number, and leads each from handshake to transport to close."""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Final
+
+from mtls_server.tls.closing import LingeringClose
+from mtls_server.tls.failures import explain, read_presented
+from mtls_server.tls.handshake import Generation, Handshake
+from mtls_server.tls.observer import Observer
+from mtls_server.tls.transport import TlsTransport
+
+ACCEPTS_PER_PASS: Final = 16
+"""So that a rush of new clients does not keep the connected ones waiting."""
+SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+SHORTAGE_SECONDS: Final = 1.0
+BACKLOG: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one listener admits."""
+
+    connections: int = 10_000
+    """Clients in any state, each a descriptor."""
+    handshakes: int = 1_000
+    """Clients that have not authenticated themselves yet."""
+    handshake_seconds: float = 10.0
+    stalled_seconds: float = 60.0
+    """How long a client may leave sent data without acknowledgement, or its window shut."""
+
+
+def bind(host: str | None, port: int, limits: Limits) -> list[socket.socket]:
+    """Listen on `host`, or on every address of IPv4 and, where there is one, of IPv6.
+
+    Connections inherit the options set here: TCP_NODELAY, and TCP_USER_TIMEOUT (RFC 5482) against
+    clients that stop reading.
+
+    Raises:
+        OSError: the port is taken, or the address is not ours.
+    """
+    families = [socket.AF_INET, socket.AF_INET6] if host is None and socket.has_ipv6 else [socket.AF_UNSPEC]
+    sockets: list[socket.socket] = []
+    try:
+        for family in families:
+            for address in socket.getaddrinfo(
+                host, port, family, socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            ):
+                sockets.append(_listen(address, limits))
+                port = port or sockets[0].getsockname()[1]
+    except BaseException:
+        for one in sockets:
+            one.close()
+        raise
+    return sockets
+
+
+class Listener:
+    """All connections of one port.
+
+    At a limit nothing more is accepted: new clients wait in the kernel's backlog.
+    """
+
+    def __init__(
+        self,
+        sockets: Sequence[socket.socket],
+        limits: Limits,
+        current: Callable[[], Generation],
+        protocol_factory: Callable[[], asyncio.Protocol],
+        observer: Observer,
+    ) -> None:
+        """Begin to accept.
+
+        Args:
+            sockets: listening; closed by `stop_accepting`.
+            limits: of what is admitted.
+            current: returns the generation that the next connection gets, and keeps.
+            protocol_factory: makes the protocol of an authenticated connection.
+            observer: logs and counts.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._sockets = sockets
+        self._limits = limits
+        self._current = current
+        self._protocol_factory = protocol_factory
+        self._observer = observer
+        self._handshakes: set[Handshake] = set()
+        self._transports: set[TlsTransport] = set()
+        self._closing: set[LingeringClose] = set()
+        self._accepting = False
+        self._shortage: asyncio.TimerHandle | None = None
+        self._adjust()
+
+    @property
+    def transports(self) -> frozenset[TlsTransport]:
+        """The connections of authenticated clients."""
+        return frozenset(self._transports)
+
+    @property
+    def connections(self) -> int:
+        """The number of clients in any state."""
+        return len(self._handshakes) + len(self._transports) + len(self._closing)
+
+    @property
+    def accepting(self) -> bool:
+        """Whether new clients are taken at this moment."""
+        return self._accepting
+
+    def stop_accepting(self) -> None:
+        """Close the listening sockets; connections go on."""
+        sockets, self._sockets = self._sockets, ()
+        if self._shortage is not None:
+            self._shortage.cancel()
+        for one in sockets:
+            self._loop.remove_reader(one)
+            one.close()
+        self._accepting = False
+
+    def abort(self) -> None:
+        """Close everything now."""
+        self.stop_accepting()
+        for handshake in self._handshakes:
+            handshake.abort()
+        self._handshakes.clear()
+        open_still: list[TlsTransport | LingeringClose] = [*self._transports, *self._closing]
+        for connection in open_still:
+            connection.abort()
+
+    def _adjust(self) -> None:
+        """Accept if, and only if, there is room."""
+        room = (
+            self._shortage is None
+            and len(self._handshakes) < self._limits.handshakes
+            and self.connections < self._limits.connections
+        )
+        if room == self._accepting:
+            return
+        self._accepting = room and bool(self._sockets)
+        for one in self._sockets:
+            if room:
+                self._loop.add_reader(one, self._accept, one)
+            else:
+                self._loop.remove_reader(one)
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(ACCEPTS_PER_PASS):
+            if not self._accepting:
+                return
+            try:
+                accepted, address = listening.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:  # else the client is gone already: accept(2), "Error handling"
+                if error.errno in SHORTAGES:
+                    self._pause(error)
+            else:
+                accepted.settimeout(0)
+                self._shake_hands(accepted, address)
+
+    def _pause(self, error: OSError) -> None:
+        self._observer.accepting_paused(error.strerror or str(error))
+        self._shortage = self._loop.call_later(SHORTAGE_SECONDS, self._resume)
+        self._adjust()
+
+    def _resume(self) -> None:
+        self._shortage = None
+        self._adjust()
+
+    def _shake_hands(self, accepted: socket.socket, address: object) -> None:
+        self._handshakes.add(
+            Handshake(
+                (accepted, address),
+                self._limits.handshake_seconds,
+                self._current,
+                self._succeed,
+                self._fail,
+            )
+        )
+        self._adjust()
+
+    def _succeed(self, handshake: Handshake, tls: ssl.SSLSocket) -> None:
+        self._handshakes.discard(handshake)
+        leaf = tls.getpeercert(binary_form=True) or b""
+        peer = handshake.generation.judge(leaf, tls.get_verified_chain())
+        transport = TlsTransport(
+            tls,
+            self._protocol_factory(),
+            {"peername": handshake.peername, "mtls_peer": peer},
+            self._lose,
+        )
+        self._transports.add(transport)
+        self._observer.handshake_done(tls.version() or "", perf_counter() - handshake.started)
+        self._observer.connection_opened()
+        transport.start()
+        self._adjust()
+
+    def _fail(self, handshake: Handshake, error: OSError) -> None:
+        self._handshakes.discard(handshake)
+        tls = handshake.socket
+        chain = tls.get_verified_chain() if isinstance(tls, ssl.SSLSocket) else []
+        self._observer.handshake_failed(
+            handshake.peername,
+            explain(error, self._limits.handshake_seconds),
+            read_presented(chain[0]) if chain else None,
+        )
+        self._close(tls, linger=isinstance(error, ssl.SSLError))
+
+    def _lose(self, transport: TlsTransport, tls: ssl.SSLSocket, *, linger: bool) -> None:
+        self._transports.discard(transport)
+        self._observer.connection_closed()
+        self._close(tls, linger=linger)
+
+    def _close(self, last: socket.socket, *, linger: bool) -> None:
+        if linger:
+            self._closing.add(LingeringClose(last, self._released))
+        else:
+            last.close()
+        self._adjust()
+
+    def _released(self, closed: LingeringClose) -> None:
+        self._closing.discard(closed)
+        self._adjust()
+
+
+def _listen(address: tuple[Any, ...], limits: Limits) -> socket.socket:
+    family, kind, protocol, _, sockaddr = address
+    one = socket.socket(family, kind, protocol)
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(limits.stalled_seconds * 1000))
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.settimeout(0)
+        one.bind(sockaddr)
+        one.listen(BACKLOG)
+    except BaseException:
+        one.close()
+        raise
+    return one

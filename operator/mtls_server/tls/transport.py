@@ -1,0 +1,379 @@
+"""An asyncio transport over an `ssl.SSLSocket`, instead of a second TLS state machine beside OpenSSL's."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum, auto
+from typing import Final, Protocol
+
+MAX_RECORD: Final = 1 << 14
+"""The most plaintext in one record (RFC 8446 §5.1): a `recv` of this size leaves nothing in OpenSSL."""
+MAX_SEND: Final = 1 << 16
+HIGH_WATER: Final = 1 << 16
+
+_ASKED: Final[Mapping[str, Callable[[ssl.SSLSocket], object]]] = {
+    "cipher": ssl.SSLSocket.cipher,
+    "compression": ssl.SSLSocket.compression,
+    "peercert": ssl.SSLSocket.getpeercert,
+    "sockname": ssl.SSLSocket.getsockname,
+}
+"""What the socket itself is asked for, while it lives, because few want to know."""
+
+
+class Blocked(Enum):
+    """The one call that OpenSSL wants repeated before any other, and what to wait for."""
+
+    NO = auto()
+    SEND_UNTIL_WRITABLE = auto()
+    SEND_UNTIL_READABLE = auto()
+    RECV_UNTIL_WRITABLE = auto()
+
+
+def interest(blocked: Blocked, *, reading: bool, writing: bool) -> tuple[bool, bool]:
+    """Decide which readiness to wait for.
+
+    Args:
+        blocked: while a call must be repeated, nothing but its own readiness counts. A `recv` meanwhile
+            could meet a KeyUpdate, whose answer would spoil the bytes of a pending `send`.
+        reading: the protocol takes data.
+        writing: there is something to send.
+
+    Returns:
+        Whether to wait until the descriptor is readable, and until it is writable.
+    """
+    if blocked is Blocked.NO:
+        return reading, writing
+    return (True, False) if blocked is Blocked.SEND_UNTIL_READABLE else (False, True)
+
+
+class Lost(Protocol):
+    """Takes the socket back when the protocol has lost the connection."""
+
+    def __call__(self, transport: "TlsTransport", tls: ssl.SSLSocket, *, linger: bool) -> None:
+        """Close the socket; `linger`: bytes are under way that should still reach the peer."""
+
+
+class TlsTransport(asyncio.Transport):
+    """The connection of an authenticated client.
+
+    Writes of one pass of the event loop leave in one `send`. A `send` takes all or nothing, and is
+    repeated with the same bytes or more. A half-close by the peer (close_notify) is told to the protocol,
+    which may still answer; an end of stream without it is an abort (RFC 8446 §6.1).
+
+    Once the transport is closing every method does nothing: the descriptor's number may by then be
+    another client's, and OpenSSL's object may pass plaintext.
+    """
+
+    __slots__ = (
+        "_blocked",
+        "_buffer",
+        "_closing",
+        "_eof",
+        "_flush_scheduled",
+        "_high",
+        "_loop",
+        "_lost",
+        "_low",
+        "_paused",
+        "_protocol",
+        "_protocol_paused",
+        "_reader",
+        "_released",
+        "_tls",
+        "_writer",
+        "has_received",
+    )
+
+    def __init__(
+        self,
+        tls: ssl.SSLSocket,
+        protocol: asyncio.Protocol,
+        extra: Mapping[str, object],
+        lost: Lost,
+    ) -> None:
+        """Take over a socket whose handshake is done; `start` begins.
+
+        Args:
+            tls: non-blocking, made with ``suppress_ragged_eofs=False``.
+            protocol: is given the connection.
+            extra: what `get_extra_info` answers beyond what the socket knows.
+            lost: called once, after the protocol's ``connection_lost``.
+        """
+        super().__init__({**extra, "socket": tls, "ssl_object": tls, "sslcontext": tls.context})
+        self._loop = asyncio.get_running_loop()
+        self._tls = tls
+        self._protocol = protocol
+        self._lost = lost
+        self._buffer = bytearray()
+        self._low, self._high = HIGH_WATER // 4, HIGH_WATER
+        self._blocked = Blocked.NO
+        self._reader = self._writer = False
+        self._flush_scheduled = False
+        self._paused = False
+        self._protocol_paused = False
+        self._eof = False
+        self._closing = False
+        self._released = False
+        self.has_received = False
+        """Whether the client has sent anything yet."""
+
+    def start(self) -> None:
+        """Give the protocol its connection and begin to read."""
+        self._tell(self._protocol.connection_made, self)
+        self._watch()
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """Answer as asyncio's transports do."""
+        asked = _ASKED.get(name)
+        if asked is not None:
+            return default if self._released else asked(self._tls)
+        return super().get_extra_info(name, default)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Let another protocol take over.
+
+        Raises:
+            TypeError: it is not a stream protocol.
+        """
+        if not isinstance(protocol, asyncio.Protocol):
+            msg = f"{protocol!r} takes no stream of bytes; pass an asyncio.Protocol"
+            raise TypeError(msg)
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.Protocol:
+        """Return the protocol in charge."""
+        return self._protocol
+
+    def is_closing(self) -> bool:
+        """Tell whether the transport takes no more writes."""
+        return self._closing
+
+    # Reading
+
+    def is_reading(self) -> bool:
+        """Tell whether data is being passed to the protocol."""
+        return not (self._paused or self._eof or self._closing)
+
+    def pause_reading(self) -> None:
+        """Leave further data to the kernel, and so to the peer."""
+        self._paused = True
+        self._watch()
+
+    def resume_reading(self) -> None:
+        """Pass data to the protocol again."""
+        self._paused = False
+        self._watch()
+
+    def _on_readable(self) -> None:
+        if self._blocked is Blocked.SEND_UNTIL_READABLE:
+            self._flush()
+        else:
+            self._receive()
+
+    def _receive(self) -> None:
+        try:
+            data = self._tls.recv(MAX_RECORD)
+        except ssl.SSLWantReadError:
+            self._block(Blocked.NO)
+        except ssl.SSLWantWriteError:
+            self._block(Blocked.RECV_UNTIL_WRITABLE)
+        except OSError as error:
+            self._fail(error)
+        else:
+            self._block(Blocked.NO)
+            if self._closing:
+                return
+            if data:
+                self.has_received = True
+                self._tell(self._protocol.data_received, data)
+            else:
+                self._receive_eof()
+
+    def _receive_eof(self) -> None:
+        self._eof = True
+        self._watch()
+        if not self._tell(self._protocol.eof_received):
+            self.close()
+
+    # Writing
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send at the end of this pass of the loop; dropped when the transport is closing."""
+        if not self._closing:
+            self._buffer += data
+            self._schedule_flush()
+            self._pause_protocol_when_full()
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        """Send the pieces, one after the other."""
+        for data in list_of_data:
+            self.write(data)
+
+    def can_write_eof(self) -> bool:
+        """Python's `ssl` cannot send close_notify and read on."""
+        return False
+
+    def write_eof(self) -> None:
+        """Refuse, as asyncio's own TLS transport does."""
+        raise NotImplementedError
+
+    def get_write_buffer_size(self) -> int:
+        """Return the number of bytes not yet sent."""
+        return len(self._buffer)
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """Return the low and the high limit in bytes."""
+        return self._low, self._high
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set when the protocol is paused and resumed, in bytes; the defaults are asyncio's.
+
+        Raises:
+            ValueError: not ``0 <= low <= high``.
+        """
+        if high is None:
+            high = HIGH_WATER if low is None else 4 * low
+        if low is None:
+            low = high // 4
+        if not 0 <= low <= high:
+            msg = f"low ({low}) must be at least 0 and at most high ({high})"
+            raise ValueError(msg)
+        self._low, self._high = low, high
+        self._pause_protocol_when_full()
+
+    def _on_writable(self) -> None:
+        if self._blocked is Blocked.RECV_UNTIL_WRITABLE:
+            self._receive()
+        else:
+            self._flush()
+
+    def _schedule_flush(self) -> None:
+        if not (self._flush_scheduled or self._writer or self._blocked is not Blocked.NO):
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_scheduled = False
+        if self._released or self._blocked is Blocked.RECV_UNTIL_WRITABLE:
+            return
+        try:
+            if self._buffer:
+                self._send()
+            if self._closing and not self._buffer:
+                self._say_goodbye()
+        except ssl.SSLWantReadError:
+            self._block(Blocked.SEND_UNTIL_READABLE)
+        except ssl.SSLWantWriteError:
+            self._block(Blocked.SEND_UNTIL_WRITABLE)
+        except OSError as error:
+            self._fail(error)
+        else:
+            if self._blocked is not Blocked.NO or self._writer != bool(self._buffer):
+                self._blocked = Blocked.NO
+                self._watch()
+            self._resume_protocol_when_drained()
+
+    def _send(self) -> None:
+        """Send what has gathered; it only grows while a send is pending, as its repetition demands."""
+        if len(self._buffer) <= MAX_SEND:
+            self._tls.send(self._buffer)
+            self._buffer.clear()
+        else:
+            with memoryview(self._buffer) as gathered, gathered[:MAX_SEND] as piece:
+                self._tls.send(piece)
+            del self._buffer[:MAX_SEND]
+
+    def _pause_protocol_when_full(self) -> None:
+        if len(self._buffer) > self._high and not self._protocol_paused:
+            self._protocol_paused = True
+            self._protocol.pause_writing()
+
+    def _resume_protocol_when_drained(self) -> None:
+        if self._protocol_paused and len(self._buffer) <= self._low and not self._released:
+            self._protocol_paused = False
+            self._tell(self._protocol.resume_writing)
+
+    # The end
+
+    def close(self) -> None:
+        """Stop reading, send what is buffered, then close_notify."""
+        if not self._closing:
+            self._closing = True
+            self._schedule_flush()
+            self._watch()
+
+    def abort(self) -> None:
+        """Close at once; the peer sees a stream cut off."""
+        self._release(None, linger=False)
+
+    def _say_goodbye(self) -> None:
+        """Send close_notify.
+
+        Raises:
+            SSLWantWriteError: to be called again.
+        """
+        try:
+            self._tls.unwrap()
+        except ssl.SSLWantWriteError:
+            raise
+        except OSError:  # most often SSLWantReadError: sent, and the peer's own not yet here
+            pass
+        self._release(None, linger=True)
+
+    def _fail(self, error: OSError) -> None:
+        """End after an error; what OpenSSL itself detects it has answered with an alert."""
+        alerted = isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)
+        self._release(error, linger=alerted)
+
+    def _release(self, error: OSError | None, *, linger: bool) -> None:
+        if self._released:
+            return
+        self._closing = self._released = True
+        self._buffer.clear()
+        self._watch()
+        self._loop.call_soon(self._end, error, linger)
+
+    def _end(self, error: OSError | None, linger: bool) -> None:  # noqa: FBT001 - call_soon passes no names
+        try:
+            self._protocol.connection_lost(error)
+        finally:
+            self._lost(self, self._tls, linger=linger)
+
+    # What all share
+
+    def _tell(self, hook: Callable[..., object], *args: object) -> object:
+        """Call the protocol; the loop reports what it raises, and the connection is useless then."""
+        try:
+            return hook(*args)
+        except BaseException:
+            self.abort()
+            raise
+
+    def _block(self, blocked: Blocked) -> None:
+        if self._blocked is not blocked:
+            self._blocked = blocked
+            self._watch()
+
+    def _watch(self) -> None:
+        """Wait for exactly what the next step needs."""
+        reader, writer = (
+            (False, False)
+            if self._released
+            else interest(
+                self._blocked,
+                reading=self.is_reading(),
+                writing=bool(self._buffer or self._closing) and not self._flush_scheduled,
+            )
+        )
+        if reader != self._reader:
+            self._reader = reader
+            if reader:
+                self._loop.add_reader(self._tls, self._on_readable)
+            else:
+                self._loop.remove_reader(self._tls)
+        if writer != self._writer:
+            self._writer = writer
+            if writer:
+                self._loop.add_writer(self._tls, self._on_writable)
+            else:
+                self._loop.remove_writer(self._tls)
