@@ -2,9 +2,13 @@
 
 import hashlib
 import itertools
+import socket
+import ssl
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -195,3 +199,30 @@ def _usage(*, certificate_sign: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def key_id(issued: Issued) -> str:
+    """Return the subject key identifier in lower-case hex."""
+    return issued.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()
+
+
+def client_context(trusted: Issued, caller: Issued | None, directory: Path) -> ssl.SSLContext:
+    """Return the context of a caller; `directory` takes its files."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=trusted.der)
+    if caller is not None:
+        pair = directory / f"caller-{next(_numbers)}.pem"
+        pair.write_bytes(caller.pem + caller.key_pem)
+        context.load_cert_chain(pair)
+    return context
+
+
+def shake_hands(
+    server_context: ssl.SSLContext, client_context: ssl.SSLContext, ours: socket.socket, theirs: socket.socket
+) -> ssl.SSLSocket:
+    """Shake hands over a pair of sockets and return the server's side."""
+    with ThreadPoolExecutor(1) as pool:
+        client = pool.submit(client_context.wrap_socket, theirs, server_hostname="orders")
+        served = server_context.wrap_socket(ours, server_side=True)
+        client.result().detach()
+    return served

@@ -1,0 +1,158 @@
+"""Files that must not serve, and the sentence each gets."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    pkcs12,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from mtls_server.checks import Fault, MaterialError, NotYetValidError, examine
+from mtls_server.contract import CERTIFICATE, MAX_POLICY_BYTES, POLICY, PRIVATE_KEY, TRUST_ANCHORS
+from tests.unit.server import pki
+from tests.unit.server.conftest import World
+
+Files = dict[str, bytes]
+
+
+def refusal(files: Files, *, x509_strict: bool = True) -> MaterialError:
+    with pytest.raises(MaterialError) as caught:
+        examine(files, pki.NOW, x509_strict=x509_strict)
+    return caught.value
+
+
+def test_good_files_are_parsed(world: World) -> None:
+    material = examine(world.files(), pki.NOW, x509_strict=True)
+    assert material.leaf.subject == pki.name("orders")
+    assert material.anchors == (world.client_authority.certificate,)
+    assert material.policy == pki.policy(world.client_authority)
+
+
+@pytest.mark.parametrize("name", [CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS, POLICY])
+@pytest.mark.parametrize("state", ["missing", "empty"])
+def test_a_missing_or_empty_file_is_named(world: World, name: str, state: str) -> None:
+    files = world.files()
+    files[name] = b""
+    if state == "missing":
+        del files[name]
+    error = refusal(files)
+    assert error.fault is Fault.MISSING
+    assert str(error) == f"{name}: missing or empty"
+
+
+GARBAGE = b"-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n"
+
+
+def half(contents: bytes) -> bytes:
+    return contents[: len(contents) // 2]
+
+
+@pytest.mark.parametrize("name", [CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS, POLICY])
+@pytest.mark.parametrize("spoil", [half, lambda _: b"garbage", lambda _: GARBAGE])
+def test_a_spoilt_file_is_refused_without_its_contents(
+    world: World, name: str, spoil: Callable[[bytes], bytes]
+) -> None:
+    files = world.files()
+    files[name] = spoil(files[name])
+    error = refusal(files)
+    assert error.fault is (Fault.POLICY if name == POLICY else Fault.UNREADABLE)
+    assert name in str(error)
+    assert "BEGIN" not in str(error)
+    assert error.__cause__ is None
+
+
+def test_the_key_of_another_certificate_is_refused(world: World) -> None:
+    files = world.files() | {PRIVATE_KEY: world.files()[PRIVATE_KEY]}
+    assert refusal(files).fault is Fault.KEY_MISMATCH
+
+
+def test_an_encrypted_key_is_refused(world: World) -> None:
+    served = pki.server(world.server_authority)
+    encrypted = served.key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"passphrase")
+    )
+    files = pki.files(served, world.client_authority) | {PRIVATE_KEY: encrypted}
+    assert str(refusal(files)) == "tls.key is encrypted; mount it without a passphrase"
+
+
+def test_pkcs12_is_no_pem(world: World) -> None:
+    served = pki.server(world.server_authority)
+    store = pkcs12.serialize_key_and_certificates(
+        None, served.key, served.certificate, None, BestAvailableEncryption(b"passphrase")
+    )
+    assert refusal(world.files() | {CERTIFICATE: store}).fault is Fault.UNREADABLE
+
+
+def test_an_intermediate_belongs_after_the_leaf(world: World) -> None:
+    intermediate = pki.authority("intermediate", issuer=world.server_authority, path_length=0)
+    served = pki.server(intermediate)
+    good = pki.files(served, world.client_authority)
+    assert len(examine(good, pki.NOW, x509_strict=True).chain) == 2
+
+    stranger = world.server_authority.certificate.public_bytes(Encoding.PEM)
+    leaf = served.certificate.public_bytes(Encoding.PEM)
+    error = refusal(good | {CERTIFICATE: leaf + stranger})
+    assert error.fault is Fault.BROKEN_CHAIN
+    assert "certificate 2 did not issue certificate 1" in str(error)
+
+
+@pytest.mark.parametrize("usages", [None, (ExtendedKeyUsageOID.CLIENT_AUTH,)])
+def test_a_certificate_that_is_not_for_servers_is_refused(world: World, usages: object) -> None:
+    assert refusal(world.files(usages=usages)).fault is Fault.NO_SERVER_AUTH
+
+
+def test_every_name_of_the_policy_must_be_carried(world: World) -> None:
+    error = refusal(world.files(dns_names=("orders",)))
+    assert error.fault is Fault.NAMES_NOT_COVERED
+    assert str(error).endswith(": orders.shop.svc")
+
+
+def test_names_are_covered_without_regard_to_case_and_by_a_wildcard_of_one_label(world: World) -> None:
+    examine(world.files(dns_names=("ORDERS", "*.shop.svc")), pki.NOW, x509_strict=True)
+    assert refusal(world.files(dns_names=("orders", "*.svc"))).fault is Fault.NAMES_NOT_COVERED
+
+
+def test_an_expired_certificate_is_refused(world: World) -> None:
+    error = refusal(world.files(not_after=pki.NOW - timedelta(seconds=1)))
+    assert error.fault is Fault.EXPIRED
+
+
+def test_a_certificate_of_the_future_says_when_to_try_again(world: World) -> None:
+    start = pki.NOW + timedelta(minutes=5)
+    error = refusal(world.files(not_before=start))
+    assert isinstance(error, NotYetValidError)
+    assert error.not_before == start
+
+
+def test_an_anchor_that_is_no_authority_is_refused(world: World) -> None:
+    files = pki.files(pki.server(world.server_authority), world.client_authority, pki.leaf(None))
+    error = refusal(files)
+    assert error.fault is Fault.NOT_AN_AUTHORITY
+    assert "certificate 2 is not an authority" in str(error)
+
+
+def test_the_tutorial_authority_without_key_usage_is_refused_only_when_strict(world: World) -> None:
+    tutorial = pki.authority("tutorial", key_usage=False)
+    files = pki.files(pki.server(world.server_authority), tutorial)
+    assert refusal(files).fault is Fault.NOT_STRICT
+    examine(files, pki.NOW, x509_strict=False)
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (b"{}", "missing required field"),
+        (b'{"version":2,"serverNames":[],"sources":{}}', "version 2"),
+        (b'{"version":1,"serverNames":[],"sources":{},"alowed":[]}', "alowed"),
+        (b" " * (MAX_POLICY_BYTES + 1), "at most"),
+    ],
+)
+def test_a_policy_that_we_do_not_speak_is_refused(world: World, document: bytes, words: str) -> None:
+    error = refusal(world.files() | {POLICY: document})
+    assert error.fault is Fault.POLICY
+    assert words in str(error)
