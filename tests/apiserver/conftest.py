@@ -3,13 +3,15 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from mtls_operator.cluster.client import ApiClient
+from mtls_operator.cluster.transport import Transport, configure
 from mtls_operator.reconcile.ports import Object
 from tests.cluster import binaries, lifecycle
 from tests.cluster.errors import ClusterError
@@ -61,3 +63,15 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
     kubectl.run("create", "namespace", name)
     yield name
     kubectl.run("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+async def transport(kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Transport]:
+    monkeypatch.setenv("KUBECONFIG", str(kubectl.kubeconfig))
+    async with Transport(await configure()) as transport:
+        yield transport
+
+
+@pytest.fixture
+def client(transport: Transport) -> ApiClient:
+    return ApiClient(transport)

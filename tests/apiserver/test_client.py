@@ -1,13 +1,12 @@
 """What the API server answers to our reads and writes, and what we make of it."""
 
 import base64
-from collections.abc import AsyncIterator
 
 import pytest
 
 from mtls_operator.cluster import client as client_module
 from mtls_operator.cluster.client import ApiClient
-from mtls_operator.cluster.transport import Transport, configure
+from mtls_operator.cluster.transport import Transport
 from mtls_operator.reconcile.ports import (
     POD,
     SECRET,
@@ -25,18 +24,6 @@ from tests.apiserver.conftest import Kubectl
 pytestmark = pytest.mark.apiserver
 
 UNSERVED = Resource("apps/v9", "Deployment", "deployments")
-
-
-@pytest.fixture
-async def transport(kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Transport]:
-    monkeypatch.setenv("KUBECONFIG", str(kubectl.kubeconfig))
-    async with Transport(await configure()) as transport:
-        yield transport
-
-
-@pytest.fixture
-def client(transport: Transport) -> ApiClient:
-    return ApiClient(transport)
 
 
 def secret(namespace: str, name: str = "leaf", **metadata: object) -> Object:

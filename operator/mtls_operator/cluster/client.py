@@ -109,7 +109,7 @@ class ApiClient:
         """Apply server-side, forced, to the status subresource."""
         return await self._apply(resource, body, "status")
 
-    async def annotate(self, ref: Ref, uid: str, annotations: Mapping[str, str]) -> Object:
+    async def annotate(self, ref: Ref, uid: str, annotations: Mapping[str, str | None]) -> Object:
         """Merge-patch annotations, with the UID as precondition."""
         async with _translated(ref):
             patch = {"metadata": {"uid": uid, "annotations": dict(annotations)}}
@@ -165,8 +165,8 @@ class ApiClient:
 
 
 def _ref(resource: Resource, body: Object) -> Ref:
-    metadata = body["metadata"]
-    return Ref(resource, metadata.get("namespace", ""), metadata["name"])
+    metadata = body.get("metadata", {})  # a review has none
+    return Ref(resource, metadata.get("namespace", ""), metadata.get("name", ""))
 
 
 @asynccontextmanager
