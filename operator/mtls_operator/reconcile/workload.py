@@ -55,9 +55,15 @@ def _decide_object(world: World, resource: Resource, body: Object) -> Plan:
         return name_taken(ref, world.now)
     if observed is not None and not differs(body, observed):
         return Plan()
-    version = observed["metadata"]["resourceVersion"] if observed else CREATE_ONLY
-    metadata = {**body["metadata"], "resourceVersion": version}
+    metadata = {**body["metadata"], **_precondition(observed)}
     return Plan(writes=(Apply(resource, {**body, "metadata": metadata}),))
+
+
+def _precondition(observed: Object | None) -> Object:
+    """Create only what was not observed; else apply to exactly that, not to a successor of its name."""
+    if observed is None:
+        return {"resourceVersion": CREATE_ONLY}
+    return {field: observed["metadata"][field] for field in ("resourceVersion", "uid")}
 
 
 def _decide_obsolete(world: World, wanted: set[tuple[str, str]]) -> Plan:
