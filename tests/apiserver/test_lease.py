@@ -88,7 +88,7 @@ async def test_one_leads_until_it_leaves_then_the_other(
 
     async with AsyncExitStack() as standby:
         async with first.running():
-            await until(lambda: first.leads())
+            await until(first.leads)
             first.elector.guard()
             await standby.enter_async_context(second.running())
             await asyncio.sleep(2 * QUICK.duration)
@@ -97,7 +97,7 @@ async def test_one_leads_until_it_leaves_then_the_other(
             assert holder(kubectl, namespace) == "first"
 
         assert not first.leads()
-        await until(lambda: second.leads(), QUICK.duration)
+        await until(second.leads, QUICK.duration)
         assert holder(kubectl, namespace) == "second"
 
     assert holder(kubectl, namespace) == ""
@@ -107,27 +107,27 @@ async def test_one_leads_until_it_leaves_then_the_other(
 async def test_a_dead_leader_is_replaced_after_the_duration(client: ApiClient, namespace: str) -> None:
     dead, second = (Contender(client, namespace, name) for name in ("dead", "second"))
     dying = asyncio.create_task(dead.elector.run(asyncio.Event(), lambda: None))
-    await until(lambda: dead.leads())
+    await until(dead.leads)
     dead.elector.cluster = Unreachable()
     dying.cancel()
     await asyncio.wait([dying])
 
     begun = uptime()
     async with second.running():
-        await until(lambda: second.leads())
+        await until(second.leads)
     assert uptime() - begun >= QUICK.duration
 
 
 async def test_a_frozen_leader_writes_nothing_after_it_thaws(client: ApiClient, namespace: str) -> None:
     frozen, second = (Contender(client, namespace, name) for name in ("frozen", "second"))
     async with frozen.running():
-        await until(lambda: frozen.leads())
+        await until(frozen.leads)
         frozen.elector.cluster = Unreachable()
         frozen.clock.ahead = QUICK.trust
         with pytest.raises(UnavailableError):
             frozen.elector.guard()
         async with second.running():
-            await until(lambda: second.leads())
+            await until(second.leads)
             frozen.elector.cluster = client
             await asyncio.sleep(QUICK.duration)
             assert second.leads()
@@ -137,7 +137,7 @@ async def test_a_frozen_leader_writes_nothing_after_it_thaws(client: ApiClient, 
 async def test_a_standby_whose_clock_jumps_takes_no_live_lease(client: ApiClient, namespace: str) -> None:
     leader, standby = (Contender(client, namespace, name) for name in ("leader", "standby"))
     async with leader.running():
-        await until(lambda: leader.leads())
+        await until(leader.leads)
         async with standby.running():
             for _ in range(5):
                 await asyncio.sleep(QUICK.renewal * 1.5)
@@ -149,7 +149,7 @@ async def test_a_standby_whose_clock_jumps_takes_no_live_lease(client: ApiClient
 async def test_an_outage_shorter_than_the_trust_is_not_noticed(client: ApiClient, namespace: str) -> None:
     leader = Contender(client, namespace, "leader")
     async with leader.running():
-        await until(lambda: leader.leads())
+        await until(leader.leads)
         leader.elector.cluster = Unreachable()
         await asyncio.sleep(QUICK.renewal)
         leader.elector.cluster = client
