@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -26,6 +26,10 @@ class Readiness:
     application_started: bool = False
     listening: bool = False
     draining: bool = False
+
+    def drain(self) -> None:
+        """Ask for no more traffic."""
+        self.draining = True
 
     def obstacles(self) -> list[str]:
         """Return, in words, why no traffic should come; empty when ready."""
@@ -78,7 +82,8 @@ def application(readiness: Readiness, registry: CollectorRegistry) -> ASGI3Appli
         "/state": state,
     }
 
-    async def app(scope: HTTPScope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def app(scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        scope = cast("HTTPScope", scope)  # the port runs no lifespan and upgrades nothing
         page = pages.get(scope["path"])
         if page is None:
             answer = _Page(404, _TEXT, f"not here; ask for {', '.join(pages)}\n".encode())
@@ -93,10 +98,10 @@ def application(readiness: Readiness, registry: CollectorRegistry) -> ASGI3Appli
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
 
-    return app  # type: ignore[return-value]
+    return app
 
 
-async def listen(app: ASGI3Application, host: str, port: int) -> asyncio.Server:
+async def listen(app: ASGI3Application, host: str | None, port: int) -> asyncio.Server:
     """Open the admin port; port 0 lets the kernel choose.
 
     Raises:

@@ -13,7 +13,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from mtls_server.identity import Identity, Reason, Tls
+from mtls_server.identity import Identity, Refusal, Tls
 from mtls_server.material import Peer
 
 MAX_HEAD_BYTES: Final = 1 << 16
@@ -151,7 +151,8 @@ class StrictProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-PeerRefused = Callable[[object, Reason], None]
+PeerRefused = Callable[[object, bytes, Refusal], None]
+"""Is told of the peer's address, its certificate (DER) and the refusal."""
 
 
 class PeerProtocol(StrictProtocol):
@@ -195,7 +196,7 @@ class PeerProtocol(StrictProtocol):
         refusal = self._peer.refusal
         if refusal is None:
             return super().judge()
-        self._peer_refused(self.transport.get_extra_info("peername"), refusal.reason)
+        self._peer_refused(self.transport.get_extra_info("peername"), self._peer.leaf, refusal)
         return Answer(403, refusal.reason, refusal.message)
 
 

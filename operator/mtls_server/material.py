@@ -28,15 +28,17 @@ class Peer:
 
     identity: Identity | None
     refusal: Refusal | None
+    leaf: bytes = field(repr=False)
+    """The peer's certificate (DER)."""
     chain: tuple[bytes, ...] = field(repr=False)
-    """The verified chain (DER), leaf first."""
+    """As OpenSSL verified it (DER), leaf first; empty where the session was resumed."""
     server_certificate: str = field(repr=False)
     """The certificate (PEM) that the peer saw."""
 
     @cached_property
     def pem_chain(self) -> tuple[str, ...]:
         """The chain (PEM), leaf first, without the trust anchor that ends it."""
-        return tuple(ssl.DER_cert_to_PEM_cert(der) for der in self.chain[:-1] or self.chain)
+        return tuple(ssl.DER_cert_to_PEM_cert(der) for der in (self.leaf, *self.chain[1:-1]))
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Generation:
         else:
             self._judged.move_to_end(leaf)
         if peer.identity is not None and peer.identity.valid_to.timestamp() < self.clock():
-            return self._refused(Refusal(Reason.EXPIRED, "the certificate has expired"), peer.chain)
+            return self._refused(Refusal(Reason.EXPIRED, "the certificate has expired"), leaf, peer.chain)
         return peer
 
     def _judge_anew(self, leaf: bytes, chain: tuple[bytes, ...]) -> Peer:
@@ -90,16 +92,16 @@ class Generation:
             )
         try:
             identity = authorise(self.policy, parse(leaf), source_of(self.policy, chain[1:]))
-            peer = Peer(identity, None, chain, self.certificate)
+            peer = Peer(identity, None, leaf, chain, self.certificate)
         except RefusedError as error:
-            peer = self._refused(error.refusal, chain)
+            peer = self._refused(error.refusal, leaf, chain)
         except Exception:  # noqa: BLE001 - whatever a hostile certificate raises in the parser is a refusal
-            peer = self._refused(Refusal(Reason.UNPARSABLE, "the certificate cannot be parsed"), chain)
+            peer = self._refused(Refusal(Reason.UNPARSABLE, "the certificate cannot be parsed"), leaf, chain)
         self._remember(leaf, peer)
         return peer
 
-    def _refused(self, refusal: Refusal, chain: tuple[bytes, ...]) -> Peer:
-        return Peer(None, refusal, chain, self.certificate)
+    def _refused(self, refusal: Refusal, leaf: bytes, chain: tuple[bytes, ...]) -> Peer:
+        return Peer(None, refusal, leaf, chain, self.certificate)
 
     def _remember(self, leaf: bytes, peer: Peer) -> None:
         self._judged[leaf] = peer

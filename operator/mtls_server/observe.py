@@ -14,9 +14,9 @@ from prometheus_client import (
 )
 
 from mtls_server.checks import MaterialError
-from mtls_server.identity import Reason
+from mtls_server.identity import Refusal
 from mtls_server.material import Generation
-from mtls_server.tls.failures import Presented
+from mtls_server.tls.failures import Presented, read_presented
 
 LOGGER: Final = logging.getLogger("mtls_server")
 HANDSHAKE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -73,12 +73,7 @@ class Telemetry:
             "reason": reason,
         }
         if presented is not None:
-            fields["presented"] = {
-                "subject": presented.subject,
-                "serial": presented.serial,
-                "not_after": presented.not_after,
-                "note": "as presented, possession unproven",
-            }
+            fields["presented"] = {**_describe(presented), "note": "as presented, possession unproven"}
         LOGGER.warning("handshake failed: %s", reason, extra={"fields": fields})
 
     def handshake_done(self, version: str, seconds: float) -> None:
@@ -98,11 +93,18 @@ class Telemetry:
         """Warn that no connection is accepted for now."""
         LOGGER.warning("accepting paused: %s", reason, extra={"fields": {"event": "accepting_paused"}})
 
-    def peer_refused(self, peername: object, reason: Reason) -> None:
+    def peer_refused(self, peername: object, leaf: bytes, refusal: Refusal) -> None:
         """Write one line about a peer that passed the handshake and is not served."""
-        self._refusals.labels(reason).inc()
-        fields = {"event": "peer_refused", "peer": _address(peername), "reason": reason}
-        LOGGER.warning("peer refused: %s", reason, extra={"fields": fields})
+        self._refusals.labels(refusal.reason).inc()
+        fields: dict[str, object] = {
+            "event": "peer_refused",
+            "peer": _address(peername),
+            "reason": refusal.reason,
+        }
+        presented = read_presented(leaf)
+        if presented is not None:
+            fields["certificate"] = _describe(presented)
+        LOGGER.warning("peer refused: %s", refusal.message, extra={"fields": fields})
 
     def generation_published(self, generation: Generation) -> None:
         """Say which certificate serves from now on."""
@@ -124,6 +126,10 @@ class Telemetry:
         self._reloads.labels("refused", error.fault).inc()
         fields = {"event": "delivery_refused", "reason": error.fault}
         LOGGER.error("new files refused: %s", error, extra={"fields": fields})
+
+
+def _describe(presented: Presented) -> dict[str, object]:
+    return {"subject": presented.subject, "serial": presented.serial, "not_after": presented.not_after}
 
 
 def _address(peername: object) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from cryptography import x509
@@ -9,6 +10,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mtls_server.contract import OWN_SOURCE, Policy
 from mtls_server.identity import Identity, Reason, RefusedError
+
+MAX_QUOTED: Final = 256
+"""Characters of a stranger's certificate that an answer repeats."""
 
 
 def public_key_digest(certificate: x509.Certificate) -> str:
@@ -41,10 +45,15 @@ def authorise(policy: Policy, identity: Identity, source: str) -> Identity:
     Raises:
         RefusedError: the policy grants this peer nothing.
     """
-    client = policy.clients.get(identity.uri) if source == OWN_SOURCE and identity.uri else None
+    if identity.uri is None:
+        raise RefusedError(
+            Reason.UNKNOWN_CLIENT, "the certificate carries no URI name, by which the policy knows clients"
+        )
+    client = policy.clients.get(identity.uri) if source == OWN_SOURCE else None
     if client is None:
         raise RefusedError(
-            Reason.UNKNOWN_CLIENT, "the policy lists no client with this certificate's identity"
+            Reason.UNKNOWN_CLIENT,
+            f"the policy lists no client {identity.uri[:MAX_QUOTED]} of source {source}",
         )
     return msgspec.structs.replace(
         identity, client=client.name, source=source, roles=client.roles, tenant=client.tenant

@@ -1,0 +1,154 @@
+"""The server as a whole: application, files, listener and admin port, from start to end."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from prometheus_client import CollectorRegistry
+from uvicorn._types import ASGI3Application
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from mtls_server import admin
+from mtls_server.context import TlsSettings
+from mtls_server.http import PeerProtocol
+from mtls_server.observe import Telemetry
+from mtls_server.server import Drain, serve
+from mtls_server.tls.listener import Limits, Listener, bind
+from mtls_server.watch import Watcher
+
+LOGGER: Final = logging.getLogger("mtls_server")
+KEEP_ALIVE_SECONDS: Final = 75
+
+
+class StartError(Exception):
+    """The server cannot start; the message says why."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    directory: Path
+    host: str | None
+    """None is every address."""
+    port: int
+    admin_port: int
+    tls: TlsSettings
+    drain: Drain
+    application: ASGI3Application
+    lifespan: Literal["auto", "off"]
+
+
+async def run(options: Options) -> None:
+    """Serve until a signal comes.
+
+    Raises:
+        StartError: the application does not start, or a port cannot be had; perhaps in a group.
+        CancelledError: a signal came before anything was served.
+    """
+    _end_on_signal()
+    registry = CollectorRegistry()
+    telemetry = Telemetry(registry)
+    watcher = Watcher(options.directory, options.tls, telemetry)
+    readiness = admin.Readiness(watcher)
+    config = _configure(options)
+    state = ServerState()
+    async with (
+        _admin_port(admin.application(readiness, registry), options),
+        _in_background(watcher.run(), _keep_date(state)),
+        _started(config) as app_state,
+    ):
+        readiness.application_started = True
+        LOGGER.info("waiting for files that can serve in %s", options.directory)
+        await watcher.ready.wait()
+        limits = Limits()
+        with _explained(options.host, options.port):
+            sockets = bind(options.host, options.port, limits)
+        protocol_factory = partial(PeerProtocol, config, state, app_state, telemetry.peer_refused)
+        listener = Listener(sockets, limits, watcher.current, protocol_factory, telemetry)
+        readiness.listening = True
+        LOGGER.info("serving on port %d", sockets[0].getsockname()[1])
+        await serve(listener, options.drain, readiness.drain)
+
+
+def _end_on_signal() -> None:
+    """Until `serve` takes the signals over; as process 1 of a container none would have an effect."""
+    task = asyncio.current_task()
+    if task is not None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+
+def _configure(options: Options) -> Config:
+    config = Config(
+        options.application,
+        http=PeerProtocol,
+        ws="none",
+        interface="asgi3",
+        lifespan=options.lifespan,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+    config.load()
+    return config
+
+
+@asynccontextmanager
+async def _started(config: Config) -> AsyncIterator[dict[str, Any]]:
+    """Run the application's lifespan and yield the state that it shares with requests."""
+    lifespan = config.lifespan_class(config)
+    await lifespan.startup()
+    if lifespan.should_exit:
+        raise StartError("the application did not start; its error is logged above")
+    try:
+        yield lifespan.state
+    finally:
+        await lifespan.shutdown()
+
+
+@asynccontextmanager
+async def _admin_port(application: ASGI3Application, options: Options) -> AsyncIterator[None]:
+    with _explained(options.host, options.admin_port):
+        server = await admin.listen(application, options.host, options.admin_port)
+    try:
+        yield
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def _in_background(*jobs: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run what never ends by itself; if it fails, so does the server."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(job) for job in jobs]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+async def _keep_date(state: ServerState) -> None:
+    """Renew the Date field of responses every second (RFC 9110 §6.6.1)."""
+    while True:
+        state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        await asyncio.sleep(1)
+
+
+@contextmanager
+def _explained(host: str | None, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StartError(
+            f"cannot listen on {host or 'any address'}, port {port}: {error.strerror}"
+        ) from error
