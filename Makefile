@@ -48,6 +48,10 @@ unit: venv ## Pure tests, without a cluster
 generate: venv ## Write the CRDs and the API reference from the types
 	$(BIN)/python -m mtls_operator.api.generate
 
+.PHONY: manifests
+manifests: venv ## Write the kustomize base from the chart
+	$(BIN)/python -m tests.unit.chart.rendering
+
 .PHONY: lock
 lock: venv ## Lock the dependencies anew
 	$(BIN)/pip install --quiet uv

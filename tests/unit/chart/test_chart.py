@@ -1,0 +1,151 @@
+import tomllib
+
+import pytest
+import yaml
+
+from tests.unit.chart.rendering import BASE, CHART, ROOT, Object, base, find, helm, refusal, render
+
+CLUSTER_SCOPED = {
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+}
+
+
+def names(objects: list[Object], kinds: set[str]) -> set[tuple[str, str]]:
+    return {(o["kind"], o["metadata"]["name"]) for o in objects if o["kind"] in kinds}
+
+
+def arguments(*values: str) -> list[str]:
+    container = find(render(*values), "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    args: list[str] = container["args"]
+    return args
+
+
+def test_helm_finds_no_fault() -> None:
+    result = helm("lint", "--strict", CHART)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_version_is_the_projects() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert chart["version"] == chart["appVersion"] == project["version"]
+
+
+def test_the_crds_are_the_generated_ones_and_outlive_the_release() -> None:
+    expected = yaml.safe_load((ROOT / "crds" / "mtlsservices.yaml").read_text())
+
+    crd = find(render(), "CustomResourceDefinition", "mtlsservices.mtls-operator.io")
+
+    assert crd["spec"] == expected["spec"]
+    assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_the_crds_can_go_with_the_release_or_be_left_to_others() -> None:
+    crd = find(render("crds.keep=false"), "CustomResourceDefinition", "mtlsservices.mtls-operator.io")
+
+    assert "helm.sh/resource-policy" not in crd["metadata"].get("annotations", {})
+    assert "CustomResourceDefinition" not in {o["kind"] for o in render("crds.enabled=false")}
+
+
+def test_the_operator_is_told_what_it_needs_to_know() -> None:
+    assert arguments() == [
+        "--namespace=$(POD_NAMESPACE)",
+        "--instance=mtls-operator",
+        "--server-image=localhost/mtls-server:0.1.0",
+        "--image-pull-policy=IfNotPresent",
+        "--cluster-domain=cluster.local",
+        "--sweep-interval=1m",
+        "--sweep-grace=1h",
+        "--log-format=json",
+    ]
+
+
+def test_the_operator_is_told_what_the_values_say() -> None:
+    args = arguments(
+        "image.registry=registry.example.com/team",
+        "image.server.pullPolicy=Always",
+        "imagePullSecrets={one,two}",
+        "clusterDomain=example.org",
+        "watchNamespaces={shop,bank}",
+        "monitoringNamespaces={monitoring}",
+        "sweep.interval=5s",
+        "sweep.grace=10s",
+    )
+
+    assert args[2:-1] == [
+        "--server-image=registry.example.com/team/mtls-server:0.1.0",
+        "--image-pull-policy=Always",
+        "--image-pull-secret=one",
+        "--image-pull-secret=two",
+        "--cluster-domain=example.org",
+        "--watch-namespace=shop",
+        "--watch-namespace=bank",
+        "--monitoring-namespace=monitoring",
+        "--sweep-interval=5s",
+        "--sweep-grace=10s",
+    ]
+
+
+def test_a_digest_wins_over_the_tag() -> None:
+    digest = "sha256:" + "0" * 64
+
+    container = find(render(f"image.operator.digest={digest}", "image.operator.tag=x"), "Deployment")
+
+    image = container["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image == f"localhost/mtls-operator@{digest}"
+
+
+def test_two_installations_share_nothing_outside_their_namespaces() -> None:
+    one, other = render(namespace="one"), render(namespace="other")
+
+    assert names(one, CLUSTER_SCOPED)
+    assert not names(one, CLUSTER_SCOPED) & names(other, CLUSTER_SCOPED)
+
+
+def test_everything_else_lies_in_the_namespace_of_the_release() -> None:
+    namespaced = [o for o in render("crds.enabled=false", namespace="one") if o["kind"] not in CLUSTER_SCOPED]
+
+    assert {o["metadata"]["namespace"] for o in namespaced} == {"one"}
+
+
+def test_monitoring_alone_reaches_the_admin_port_when_that_is_wanted() -> None:
+    policy = find(render("networkPolicy.enabled=true", "monitoringNamespaces={monitoring}"), "NetworkPolicy")
+
+    (rule,) = policy["spec"]["ingress"]
+    assert rule["ports"] == [{"port": "admin", "protocol": "TCP"}]
+    assert rule["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"] == ["monitoring"]
+
+
+def test_nobody_reaches_the_admin_port_where_nobody_monitors() -> None:
+    assert "ingress" not in find(render("networkPolicy.enabled=true"), "NetworkPolicy")["spec"]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ("watchNamespaces={mtls-system}", "install the operator into a namespace of its own"),
+        ("watchNamespace={shop}", "watchNamespace"),
+        ("image.operator.digest=latest", "/image/operator/digest"),
+        ("sweep.grace=1d", "/sweep/grace"),
+        ("image.server.pullPolicy=Sometimes", "/image/server/pullPolicy"),
+        ("clusterDomain=", "/clusterDomain"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(values: str, sentence: str) -> None:
+    assert sentence in refusal(values)
+
+
+def test_the_kustomize_base_is_the_default_rendering() -> None:
+    assert BASE.read_text() == base(), "run: make manifests"
+
+
+def test_the_sample_is_the_example_of_the_chart() -> None:
+    sample = yaml.safe_load((ROOT / "deploy" / "samples" / "orders.yaml").read_text())
+    annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
+
+    assert yaml.safe_load(annotations["artifacthub.io/crdsExamples"]) == [sample]
