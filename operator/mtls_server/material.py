@@ -5,7 +5,7 @@ import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
@@ -20,6 +20,8 @@ from mtls_server.identity import Identity, Reason, Refusal, RefusedError, parse
 from mtls_server.policy import authorise, source_of
 
 MAX_JUDGED_PEERS: Final = 1024
+_EXPIRED: Final = Refusal(Reason.EXPIRED, "the certificate has expired")
+_UNPARSABLE: Final = Refusal(Reason.UNPARSABLE, "the certificate cannot be parsed")
 
 
 @dataclass(frozen=True)
@@ -79,29 +81,25 @@ class Generation:
         else:
             self._judged.move_to_end(leaf)
         if peer.identity is not None and peer.identity.valid_to.timestamp() < self.clock():
-            return self._refused(Refusal(Reason.EXPIRED, "the certificate has expired"), leaf, peer.chain)
+            return replace(peer, identity=None, refusal=_EXPIRED)
         return peer
 
     def _judge_anew(self, leaf: bytes, chain: tuple[bytes, ...]) -> Peer:
-        if not chain:
-            return self._refused(
-                Refusal(
-                    Reason.NOT_VERIFIED, "the session is resumed and its certificate unknown; connect anew"
-                ),
-                (),
-            )
+        identity = refusal = None
         try:
-            identity = authorise(self.policy, parse(leaf), source_of(self.policy, chain[1:]))
-            peer = Peer(identity, None, leaf, chain, self.certificate)
+            identity = self._identify(leaf, chain)
         except RefusedError as error:
-            peer = self._refused(error.refusal, leaf, chain)
+            refusal = error.refusal
         except Exception:  # noqa: BLE001 - whatever a hostile certificate raises in the parser is a refusal
-            peer = self._refused(Refusal(Reason.UNPARSABLE, "the certificate cannot be parsed"), leaf, chain)
+            refusal = _UNPARSABLE
+        peer = Peer(identity, refusal, leaf, chain, self.certificate)
         self._remember(leaf, peer)
         return peer
 
-    def _refused(self, refusal: Refusal, leaf: bytes, chain: tuple[bytes, ...]) -> Peer:
-        return Peer(None, refusal, leaf, chain, self.certificate)
+    def _identify(self, leaf: bytes, chain: tuple[bytes, ...]) -> Identity:
+        if not chain:
+            raise RefusedError(Reason.NOT_VERIFIED, "the session is resumed, its certificate unknown here")
+        return authorise(self.policy, parse(leaf), source_of(self.policy, chain[1:]))
 
     def _remember(self, leaf: bytes, peer: Peer) -> None:
         self._judged[leaf] = peer
