@@ -50,7 +50,7 @@ def find(objects: list[Object], kind: str, name: str = "mtls-operator") -> Objec
 
 
 def base() -> str:
-    """Return what `deploy/base/operator.yaml` must be: the default rendering without what is of helm alone."""
+    """Return what `deploy/base/operator.yaml` must be: the default rendering without what is of helm."""
     documents = render("crds.enabled=false")
     for document in documents:
         for label in _OF_HELM:
