@@ -10,12 +10,15 @@ from uuid import uuid4
 
 import pytest
 
+from mtls_operator.api import names
 from mtls_operator.cluster.client import ApiClient
 from mtls_operator.cluster.transport import Transport, configure
 from mtls_operator.reconcile.ports import Object
 from tests.cluster import binaries, lifecycle
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import Cluster
+
+CRD = Path(__file__).parents[2] / "crds/mtlsservices.yaml"
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,14 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def kubectl(cluster: Cluster) -> Kubectl:
     return Kubectl(binaries.directory() / "kubectl", cluster.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def crd(kubectl: Kubectl) -> None:
+    """Our kind, as it is committed."""
+    kubectl.run("apply", f"--filename={CRD}")
+    name = f"{names.PLURAL}.{names.GROUP}"
+    kubectl.run("wait", "--for=condition=Established", f"customresourcedefinition/{name}")
 
 
 @pytest.fixture

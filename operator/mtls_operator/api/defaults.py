@@ -10,27 +10,28 @@ CERTIFICATE_DURATION: Final = timedelta(hours=24)
 AUTHORITY_DURATION: Final = timedelta(hours=720)
 SHORTEST_CLIENT_DURATION: Final = timedelta(minutes=10)
 """Kubelet needs a minute or two to deliver a Secret; callers that mount it need several of them."""
-SHORTEST_DURATION: Final = timedelta(seconds=60)
+SHORTEST_REST: Final = timedelta(seconds=30)
+"""The least time from one renewal to the next: a certificate renewed earlier would keep everybody busy."""
 TRUST_DOMAIN: Final = "cluster.local"
 RENEWED_AT_HALF: Final = timedelta(hours=24)
 """Up to this duration a certificate is renewed at its half, beyond at two thirds."""
 
 
-class KeyProfile(NamedTuple):
-    """Kind of a private key; ``size`` in bits, None where the algorithm leaves no choice."""
+class KeyChoice(NamedTuple):
+    """Algorithm of a private key, and its size in bits."""
 
     algorithm: Literal["ECDSA", "RSA", "Ed25519"]
-    size: int | None
+    size: int
 
 
-_KEY_SIZES: Final = {"ECDSA": 256, "RSA": 2048, "Ed25519": None}
+_KEY_SIZES: Final = {"ECDSA": 256, "RSA": 2048, "Ed25519": 256}
 
 
-def key_profile(certificates: Certificates) -> KeyProfile:
+def key_profile(certificates: Certificates) -> KeyChoice:
     """Return the kind of key of every certificate: ECDSA on P-256 where nothing is said."""
     key = certificates.private_key
     algorithm = key.algorithm or "ECDSA"
-    return KeyProfile(algorithm, key.size or _KEY_SIZES[algorithm])
+    return KeyChoice(algorithm, key.size or _KEY_SIZES[algorithm])
 
 
 def trust_domain(certificates: Certificates) -> str:
@@ -46,12 +47,12 @@ def certificate_duration(certificates: Certificates) -> timedelta:
 def renew_before(certificates: Certificates, duration: timedelta) -> timedelta:
     """Return how long before its end a certificate of this duration is renewed.
 
-    The user's choice holds for each certificate that lasts longer than it; any other is renewed at
-    half of its duration up to a day, a third before its end beyond.
+    The user's choice holds for each certificate that outlasts it; any other is renewed at half of its
+    duration up to a day, a third before its end beyond.
     """
     default = duration / 2 if duration <= RENEWED_AT_HALF else duration / 3
     chosen = _duration(certificates.renew_before, default)
-    return chosen if chosen < duration else default
+    return chosen if duration - chosen >= SHORTEST_REST else default
 
 
 def allows_short_lived(service: MTLSService) -> bool:

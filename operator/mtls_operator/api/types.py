@@ -22,8 +22,8 @@ Roles = Annotated[tuple[Role, ...], items(16, unique=True)]
 Tenant = Annotated[str, text(63, rules.TENANT)]
 Timestamp = Annotated[str, text(64, format="date-time")]
 Hex = Annotated[str, text(128)]
-Word = Annotated[str, text(128)]
-Sentence = Annotated[str, text(1024, at_least=0)]
+Word = Annotated[str, text(1024)]
+Sentence = Annotated[str, text(32768, at_least=0)]
 LabelKey = Annotated[str, text(317)]
 LabelValue = Annotated[str, text(63, at_least=0)]
 Cidr = Annotated[str, text(43, format="cidr")]
@@ -465,7 +465,7 @@ class ServerCertificateStatus(Model):
     """End of its validity."""
     renewal_time: Timestamp | None = None
     """When it is renewed."""
-    last_reason: Word | None = None
+    last_reason: Sentence | None = None
     """Why it was last issued."""
 
 
