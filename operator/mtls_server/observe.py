@@ -121,6 +121,11 @@ class Telemetry:
         }
         LOGGER.info("generation %d serves", generation.number, extra={"fields": fields})
 
+    def generation_confirmed(self, generation: Generation) -> None:
+        """Say that a refusal is over."""
+        fields = {"event": "generation_confirmed", "generation": generation.number}
+        LOGGER.info("the files are those that serve again", extra={"fields": fields})
+
     def delivery_refused(self, error: MaterialError) -> None:
         """Say why new files do not serve; what served before still does."""
         self._reloads.labels("refused", error.fault).inc()

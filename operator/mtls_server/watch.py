@@ -29,6 +29,9 @@ class Reporter(Protocol):
     def generation_published(self, generation: Generation) -> None:
         """It serves from now on."""
 
+    def generation_confirmed(self, generation: Generation) -> None:
+        """The files are good again, and what they were when it began to serve."""
+
     def delivery_refused(self, error: MaterialError) -> None:
         """It does not serve; what served before still does."""
 
@@ -128,15 +131,19 @@ class Watcher:
             contents = _fingerprint(files)
             if contents != self._serving:
                 number = self.generation.number + 1 if self.generation else 1
-                generation = await asyncio.to_thread(build, files, number, self._settings, self._clock)
-                self._publish(generation, contents)
-            self._accept()
+                self._publish(
+                    await asyncio.to_thread(build, files, number, self._settings, self._clock), contents
+                )
+            elif self._refused is not None:
+                self._accept()
+                self._reporter.generation_confirmed(self.current())
         except MaterialError as error:
             self._refuse(error, contents)
 
     def _publish(self, generation: Generation, contents: bytes) -> None:
         self.generation = generation
         self._serving = contents
+        self._accept()
         self._reporter.generation_published(generation)
         self.ready.set()
 

@@ -108,7 +108,14 @@ def leaf(
         extensions.append((x509.SubjectAlternativeName(names), False))
     if usages is not None:
         extensions.append((x509.ExtendedKeyUsage(usages), False))
-    form = _Form(subject or name("leaf"), not_before, not_after, extensions, algorithm, authority_key)
+    form = _Form(
+        name("leaf") if subject is None else subject,
+        not_before,
+        not_after,
+        extensions,
+        algorithm,
+        authority_key,
+    )
     return _issue(form, key or ec.generate_private_key(ec.SECP256R1()), issuer)
 
 
