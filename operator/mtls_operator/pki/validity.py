@@ -20,8 +20,9 @@ class Validity:
     @classmethod
     def starting(cls, now: datetime, duration: timedelta) -> Self:
         """Hold from a little before now, by at most a tenth of the duration, until it is over."""
+        start = now.astimezone(UTC)  # a sum in local time would count summer time's hour as none
         backdating = min(MAX_BACKDATING, duration / 10)
-        return cls(_whole_seconds(now - backdating), _whole_seconds(now + duration))
+        return cls((start - backdating).replace(microsecond=0), (start + duration).replace(microsecond=0))
 
     @classmethod
     def of(cls, certificate: x509.Certificate) -> Self:
@@ -31,7 +32,3 @@ class Validity:
     def within(self, outer: Self) -> Self:
         """Cut off what lies outside of another validity."""
         return type(self)(max(self.not_before, outer.not_before), min(self.not_after, outer.not_after))
-
-
-def _whole_seconds(time: datetime) -> datetime:
-    return time.astimezone(UTC).replace(microsecond=0)

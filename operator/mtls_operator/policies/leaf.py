@@ -141,9 +141,9 @@ def not_yet_valid(leaf: ParsedLeaf, wanted: LeafInput) -> Violation | None:
 
 
 def expired(leaf: ParsedLeaf, wanted: LeafInput) -> Violation | None:
-    """It still holds."""
+    """It still holds for more than its last second."""
     ends = leaf.certificate.not_valid_after_utc
-    if wanted.now <= ends:
+    if wanted.now < ends:
         return None
     return Violation("Expired", f"The certificate expired at {_date(ends)}.")
 

@@ -1,0 +1,248 @@
+"""Given what we issue, expect the verifiers of the world to accept it for its purpose, and nothing else."""
+
+import shutil
+import ssl
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from mtls_operator.pki.authority import Authority, Role
+from mtls_operator.pki.bundle import encode_bundle
+from mtls_operator.pki.keys import KeyProfile, encode_key, signing_hash
+from mtls_operator.pki.leaf import Leaf, LeafProfile, client_profile, issue_leaf, server_profile
+from tests.unit.pki.samples import (
+    BILLING_URI,
+    DAY,
+    ECDSA,
+    ENTROPY,
+    HOUR,
+    KEY_KINDS,
+    SECOND,
+    authority,
+    leaf,
+    profile,
+)
+
+HERE = Path(__file__).parent
+TODAY = datetime.now(UTC)
+ROLES: tuple[Role, ...] = ("server", "client")
+ACCEPTED = "accepted"
+LONG_NAME = "x" * 63 + ".example"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A leaf that is shown, for a purpose, to somebody who trusts one authority."""
+
+    purpose: Role
+    trusted: Authority
+    shown: Leaf
+    above: tuple[x509.Certificate, ...] = ()
+    """Shown with the leaf, though nobody trusts them."""
+    server_name: str = "orders.shop.svc"
+    verdict: str = ACCEPTED
+    """Or why it is refused, in the words of Node and OpenSSL."""
+
+    @property
+    def chain(self) -> bytes:
+        return encode_bundle([self.shown.certificate, *self.above])
+
+    @property
+    def anchor(self) -> bytes:
+        return encode_bundle([self.trusted.certificate])
+
+    def write(self, directory: Path) -> tuple[str, str]:
+        """Write anchor and chain; return their paths."""
+        anchor, chain = directory / "anchor.pem", directory / "chain.pem"
+        anchor.write_bytes(self.anchor)
+        chain.write_bytes(self.chain)
+        return str(anchor), str(chain)
+
+
+def _other(role: Role) -> Role:
+    return "client" if role == "server" else "server"
+
+
+def _issued(role: Role, key: KeyProfile = ECDSA, described: LeafProfile | None = None) -> Case:
+    issuer = authority(role, now=TODAY, key=key)
+    return Case(role, issuer, issue_leaf(issuer, described or profile(role, key), DAY, TODAY, ENTROPY))
+
+
+def _for_the_other_purpose(role: Role) -> Case:
+    return replace(_issued(role), purpose=_other(role), verdict="INVALID_PURPOSE")
+
+
+def _trusting_another(role: Role) -> Case:
+    stranger = authority(role, now=TODAY)
+    return replace(_issued("client"), trusted=stranger, verdict="UNABLE_TO_VERIFY_LEAF_SIGNATURE")
+
+
+def _signed_by_a_leaf() -> Case:
+    good = _issued("client")
+    impostor = Authority("client", good.shown.certificate, good.shown.key)
+    forged = leaf(impostor, HOUR, now=TODAY)
+    # Node has no word for OpenSSL's "invalid CA certificate".
+    return replace(good, shown=forged, above=(good.shown.certificate,), verdict="UNSPECIFIED")
+
+
+def _below_a_further_authority() -> Case:
+    root, further = authority("client", now=TODAY), authority("client", now=TODAY)
+    identifier = x509.AuthorityKeyIdentifier(bytes.fromhex(root.key_id), None, None)
+    crossed = (
+        x509.CertificateBuilder(
+            root.certificate.subject,
+            further.certificate.subject,
+            further.certificate.public_key(),
+            ENTROPY.serial(),
+            further.certificate.not_valid_before_utc,
+            further.not_after,
+            list(further.certificate.extensions),
+        )
+        .add_extension(identifier, critical=False)
+        .sign(root.key, signing_hash(root.key))
+    )
+    shown = leaf(further, HOUR, now=TODAY)
+    return Case("client", root, shown, above=(crossed,), verdict="PATH_LENGTH_EXCEEDED")
+
+
+def _outside_its_dates(offset_hours: int, verdict: str) -> Case:
+    issuer = authority("client", now=TODAY - DAY)
+    return Case(
+        "client", issuer, leaf(issuer, HOUR, now=TODAY + offset_hours * HOUR - SECOND), verdict=verdict
+    )
+
+
+CASES = {f"{role} {key}": _issued(role, key) for role in ROLES for key in KEY_KINDS} | {
+    "server without subject": replace(
+        _issued("server", described=server_profile([LONG_NAME], [], ECDSA)), server_name=LONG_NAME
+    ),
+    "client without subject": _issued("client", described=client_profile("c" * 65, BILLING_URI, ECDSA)),
+    "server as client": _for_the_other_purpose("server"),
+    "client as server": _for_the_other_purpose("client"),
+    "of another generation": _trusting_another("client"),
+    "of the other authority": _trusting_another("server"),
+    "signed by a leaf": _signed_by_a_leaf(),
+    "below a further authority": _below_a_further_authority(),
+    "expired": _outside_its_dates(-1, "CERT_HAS_EXPIRED"),
+    "not yet valid": _outside_its_dates(1, "CERT_NOT_YET_VALID"),
+}
+each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+@each_case
+def test_openssl(case: Case, tmp_path: Path) -> None:
+    anchor, chain = case.write(tmp_path)
+    purpose = f"ssl{case.purpose}"
+    verified = _run(
+        [
+            "openssl",
+            "verify",
+            "-x509_strict",
+            "-purpose",
+            purpose,
+            "-CAfile",
+            anchor,
+            "-untrusted",
+            chain,
+            chain,
+        ]
+    )
+    assert (verified.returncode == 0) == (case.verdict == ACCEPTED), verified.stderr
+
+
+@each_case
+def test_python_in_a_handshake(case: Case, tmp_path: Path) -> None:
+    other = _issued(_other(case.purpose))
+    server, client = (case, other) if case.purpose == "server" else (other, case)
+    contexts = _contexts(server, client, tmp_path)
+    if case.verdict == ACCEPTED:
+        assert _handshake(*contexts, case.server_name).getpeercert()
+    else:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            _handshake(*contexts, case.server_name)
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted"),
+    [
+        ("orders", True),
+        ("orders.shop.svc.cluster.local", True),
+        ("10.96.0.7", True),
+        ("fd00::7", True),
+        ("billing", False),
+        ("orders.shop.svc.cluster.local.example", False),
+        ("10.96.0.8", False),
+    ],
+)
+def test_python_goes_by_the_names_of_the_server(name: str, *, accepted: bool, tmp_path: Path) -> None:
+    contexts = _contexts(_issued("server"), _issued("client"), tmp_path)
+    if accepted:
+        peer = _handshake(*contexts, name).getpeercert()
+        assert peer
+        assert peer["subjectAltName"] == (("URI", BILLING_URI),)
+    else:
+        with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
+            _handshake(*contexts, name)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="Node.js is not on PATH")
+@each_case
+def test_node_in_a_handshake(case: Case, tmp_path: Path) -> None:
+    for shown in (case, _issued(_other(case.purpose))):
+        (tmp_path / f"{shown.purpose}.crt").write_bytes(shown.chain)
+        (tmp_path / f"{shown.purpose}.key").write_bytes(encode_key(shown.shown.key))
+        (tmp_path / f"{shown.purpose}-ca.crt").write_bytes(shown.anchor)
+    said = _run(["node", str(HERE / "handshake.mjs"), str(tmp_path), case.server_name])
+    assert said.stdout.strip() == case.verdict, said.stderr
+
+
+@pytest.mark.skipif(not shutil.which("java"), reason="Java is not on PATH")
+def test_java(tmp_path: Path) -> None:
+    # Java reads no path length in an anchor: to RFC 5280 (6.1.1 d) an anchor is a name and a key.
+    cases = {name: case for name, case in CASES.items() if case.verdict != "PATH_LENGTH_EXCEEDED"}
+    arguments = []
+    for number, case in enumerate(cases.values()):
+        (directory := tmp_path / str(number)).mkdir()
+        arguments += [case.purpose, *case.write(directory)]
+    said = _run(["java", str(HERE / "Accepts.java"), *arguments])
+    verdicts = dict(zip(cases, said.stdout.split(), strict=True))
+    assert verdicts == {
+        name: "accepted" if case.verdict == ACCEPTED else "refused" for name, case in cases.items()
+    }, said.stderr
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def _contexts(server: Case, client: Case, directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return contexts of client and server; each shows its own leaf and trusts the other's authority."""
+    client_side, server_side = (
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+    )
+    for context, own, peer in ((client_side, client, server), (server_side, server, client)):
+        pair = directory / f"{own.purpose}-{peer.purpose}.pem"
+        pair.write_bytes(encode_key(own.shown.key) + own.chain)
+        context.load_cert_chain(pair)
+        context.load_verify_locations(cadata=peer.anchor.decode())
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return client_side, server_side
+
+
+def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> ssl.SSLObject:
+    """Shake hands in memory; return the server's side."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client_side = client.wrap_bio(to_client, to_server, server_hostname=name)
+    server_side = server.wrap_bio(to_server, to_client, server_side=True)
+    for side in (client_side, server_side, client_side, server_side):
+        with suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    return server_side
