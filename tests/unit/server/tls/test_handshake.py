@@ -1,0 +1,333 @@
+"""Who is refused in the handshake: the alert the client gets, and the one line that says why."""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from statistics import median
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from mtls_server.context import TlsSettings
+from mtls_server.material import Peer
+from mtls_server.tls.listener import Limits
+from tests.unit.server import pki
+from tests.unit.server.conftest import World
+from tests.unit.server.tls.conftest import Serve
+from tests.unit.server.tls.harness import (
+    ByteClient,
+    TlsServer,
+    client_context,
+    connect,
+    dial,
+    receive,
+    reset,
+)
+
+TLS_1_2 = ssl.TLSVersion.TLSv1_2
+TLS_1_3 = ssl.TLSVersion.TLSv1_3
+HOUR = timedelta(hours=1)
+
+
+def exchange(server: TlsServer, context: ssl.SSLContext) -> None:
+    """Shake hands, send a request and read the first byte of its answer."""
+    tls = connect(server, context)
+    try:
+        tls.sendall(b"hello")
+        tls.recv(1)
+    finally:
+        tls.close()
+
+
+def alert_seen(server: TlsServer, context: ssl.SSLContext) -> str:
+    with pytest.raises(ssl.SSLError) as refused:
+        exchange(server, context)
+    assert not isinstance(refused.value, ssl.SSLEOFError), "the alert was lost"
+    return refused.value.reason.partition("ALERT_")[2].lower()
+
+
+def no_certificate(_world: World) -> None:
+    return None
+
+
+def of_another_authority(_world: World) -> pki.Issued:
+    return pki.client(pki.authority("stranger"))
+
+
+def of_a_namesake_authority(_world: World) -> pki.Issued:
+    return pki.client(pki.authority("client authority"))
+
+
+def self_signed(_world: World) -> pki.Issued:
+    return pki.leaf(None)
+
+
+def without_its_intermediate(world: World) -> pki.Issued:
+    issued = pki.client(pki.authority(issuer=world.client_authority))
+    return pki.Issued(issued.certificate, issued.key)
+
+
+def expired(world: World) -> pki.Issued:
+    return pki.client(world.client_authority, not_before=pki.NOW - 2 * HOUR, not_after=pki.NOW - HOUR)
+
+
+def not_yet_valid(world: World) -> pki.Issued:
+    return pki.client(world.client_authority, not_before=pki.NOW + HOUR, not_after=pki.NOW + 2 * HOUR)
+
+
+def with_a_short_key(world: World) -> pki.Issued:
+    return pki.client(
+        world.client_authority,
+        key=rsa.generate_private_key(public_exponent=65537, key_size=1024),  # noqa: S505 - to be refused
+    )
+
+
+def for_servers(world: World) -> pki.Issued:
+    return pki.client(world.client_authority, usages=[ExtendedKeyUsageOID.SERVER_AUTH])
+
+
+def without_authority_key(world: World) -> pki.Issued:
+    return pki.client(world.client_authority, authority_key=False)
+
+
+ALERTS: list[tuple[Callable[[World], pki.Issued | None], str, str]] = [
+    (no_certificate, "certificate_required", "client sent no certificate"),
+    (of_another_authority, "unknown_ca", "unable to get local issuer certificate"),
+    (of_a_namesake_authority, "unknown_ca", "unable to get local issuer certificate"),
+    (self_signed, "unknown_ca", "self-signed certificate"),
+    (without_its_intermediate, "unknown_ca", "unable to get local issuer certificate"),
+    (expired, "certificate_expired", "certificate has expired"),
+    (not_yet_valid, "bad_certificate", "certificate is not yet valid"),
+    (with_a_short_key, "bad_certificate", "EE certificate key too weak"),
+    (for_servers, "unsupported_certificate", "unsuitable certificate purpose"),
+    (without_authority_key, "certificate_unknown", "Missing Authority Key Identifier"),
+]
+
+
+@pytest.mark.parametrize(("present", "alert", "reason"), ALERTS)
+def test_the_client_sees_why_it_is_refused(
+    serve: Serve,
+    world: World,
+    present: Callable[[World], pki.Issued | None],
+    alert: str,
+    reason: str,
+) -> None:
+    presented = present(world)
+    server = serve()
+    context = client_context(world.server_authority, presented, ciphers="DEFAULT:@SECLEVEL=0")
+    assert alert_seen(server, context) == alert
+    failure = server.failure()
+    assert failure.reason == reason
+    assert server.protocols == []
+    if presented is None:
+        assert failure.presented is None
+    else:
+        assert failure.presented is not None
+        assert failure.presented.serial == f"{presented.certificate.serial_number:x}"
+        assert failure.presented.subject == presented.certificate.subject.rfc4514_string()
+        assert failure.presented.not_after == presented.certificate.not_valid_after_utc
+
+
+def test_an_old_protocol_version_is_refused(serve: Serve, world: World, billing: pki.Issued) -> None:
+    server = serve()
+    context = client_context(world.server_authority, billing, maximum_version=TLS_1_2)
+    assert alert_seen(server, context) == "protocol_version"
+    assert server.failure().reason == "TLS version not supported"
+
+
+def test_with_tls_1_2_admitted_a_missing_certificate_is_a_handshake_failure(
+    serve: Serve, world: World
+) -> None:
+    server = serve(generation=world.generation(settings=TlsSettings(minimum_version=TLS_1_2)))
+    context = client_context(world.server_authority, maximum_version=TLS_1_2)
+    assert alert_seen(server, context) == "handshake_failure"
+    assert server.failure().reason == "client sent no certificate"
+
+
+def test_the_alert_outlives_what_the_client_is_still_sending(serve: Serve, world: World) -> None:
+    server = serve()
+    with connect(server, client_context(world.server_authority)) as tls:
+        tls.sendall(bytes(1 << 20))
+        with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+            tls.recv(1)
+
+
+def test_a_client_that_does_not_trust_us_is_told_apart(serve: Serve, billing: pki.Issued) -> None:
+    server = serve()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        connect(server, client_context(pki.authority("other"), billing))
+    failure = server.failure()
+    assert failure.reason == "client does not trust our certificate"
+    assert failure.presented is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n",
+        b"CONNECT orders:443 HTTP/1.1\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.9\r\n",
+        bytes(64),
+        b"\xff" * 64,
+        bytes(range(256)),
+    ],
+)
+def test_who_speaks_no_tls_is_told_so(serve: Serve, words: bytes) -> None:
+    server = serve()
+    with dial(server) as raw:
+        raw.sendall(words)
+        raw.shutdown(socket.SHUT_WR)
+        while raw.recv(1 << 16):
+            pass
+    assert server.failure().reason == "not a TLS client"
+
+
+def test_who_leaves_without_a_word_is_one_line(serve: Serve) -> None:
+    server = serve()
+    with dial(server) as raw:
+        address = raw.getsockname()
+    failure = server.failure()
+    assert failure.reason == "client closed the connection during the handshake"
+    assert failure.peername == address
+
+
+def test_who_resets_before_the_handshake_is_one_line(serve: Serve) -> None:
+    server = serve()
+    reset(dial(server))
+    assert server.failure().reason == "client reset the connection during the handshake"
+    server.until(lambda: not server.listener.connections)
+
+
+def test_who_resets_amid_the_handshake_is_one_line(serve: Serve, world: World, billing: pki.Issued) -> None:
+    server = serve()
+    client = ByteClient(server, client_context(world.server_authority, billing))
+    with pytest.raises(ssl.SSLWantReadError):
+        client.tls.do_handshake()
+    client.push()
+    client.pull()
+    reset(client.raw)
+    assert server.failure().reason == "client reset the connection during the handshake"
+
+
+@pytest.mark.parametrize("sent", [0, 1, 100])
+def test_who_connects_and_holds_is_dropped_at_the_deadline(
+    serve: Serve, world: World, billing: pki.Issued, sent: int
+) -> None:
+    server = serve(limits=Limits(handshake_seconds=0.2))
+    client = ByteClient(server, client_context(world.server_authority, billing))
+    with pytest.raises(ssl.SSLWantReadError):
+        client.tls.do_handshake()
+    client.raw.sendall(client.outgoing.read()[:sent])
+    with client.raw:
+        start = time.monotonic()
+        assert ended(client.raw)
+        assert 0.1 < time.monotonic() - start < 2
+    assert server.failure().reason == "handshake took longer than 0.2 s"
+
+
+def ended(raw: socket.socket) -> bool:
+    try:
+        return raw.recv(1) == b""
+    except ConnectionResetError:  # closed with unread bytes
+        return True
+
+
+def test_a_handshake_may_come_byte_by_byte(serve: Serve, world: World, billing: pki.Issued) -> None:
+    server = serve()
+    client = ByteClient(server, client_context(world.server_authority, billing))
+    client.shake_hands(one_byte_at_a_time=True)
+    client.send(b"hello")
+    assert client.receive(5) == b"hello"
+    client.raw.close()
+
+
+def test_an_admitted_client_is_judged_and_described(serve: Serve, world: World, billing: pki.Issued) -> None:
+    server = serve()
+    with connect(server, client_context(world.server_authority, billing)) as tls:
+        address = tls.getsockname()
+        transport = server.protocol().transport
+
+        def asked(name: str) -> object:
+            return server.call(transport.get_extra_info, name)
+
+        peer = asked("mtls_peer")
+        assert isinstance(peer, Peer)
+        assert peer.identity is not None
+        assert peer.identity.client == "billing"
+        assert peer.chain == (billing.der, world.client_authority.der)
+        assert asked("peername") == address
+        assert asked("sockname") == ("127.0.0.1", server.port)
+        assert asked("cipher") == tls.cipher()
+        assert asked("peercert")["subject"] == ((("commonName", "billing"),),)  # type: ignore[index]
+        assert asked("socket").getpeername() == address  # type: ignore[attr-defined]
+        assert asked("ssl_object").version() == "TLSv1.3"  # type: ignore[attr-defined]
+        assert asked("sslcontext")
+        assert asked("no such thing") is None
+    assert server.log.versions == ["TLSv1.3"]
+    server.until(lambda: server.log.closed == server.log.opened == 1)
+    assert asked("cipher") is None
+
+
+def test_connections_over_ipv6_have_an_address(serve: Serve, world: World, billing: pki.Issued) -> None:
+    server = serve(host="::1")
+    with connect(server, client_context(world.server_authority, billing), dial(server, host="::1")) as tls:
+        tls.sendall(b"x")
+        assert tls.recv(1) == b"x"
+        transport = server.protocol().transport
+        own = transport.get_extra_info("socket")
+        assert isinstance(own, socket.socket)
+        assert own.getpeername()[0] == "::1"
+
+
+def test_a_resumed_session_is_judged_by_its_leaf_alone(
+    serve: Serve, world: World, billing: pki.Issued
+) -> None:
+    """TLS 1.2 skips the verification then, so there is no chain (and no session at all in TLS 1.3)."""
+    server = serve(generation=world.generation(settings=TlsSettings(minimum_version=TLS_1_2)))
+    context = client_context(world.server_authority, billing, maximum_version=TLS_1_2)
+    with connect(server, context) as first:
+        first.sendall(b"x")
+        assert first.recv(1) == b"x"
+        session = first.session
+        first.unwrap()
+    raw = dial(server)
+    with context.wrap_socket(raw, server_hostname=pki.SERVER_NAMES[0], session=session) as second:
+        second.sendall(b"x")
+        assert second.recv(1) == b"x"
+        assert second.session_reused
+    peers = [protocol.transport.get_extra_info("mtls_peer") for protocol in server.protocols]
+    assert [peer.identity.client for peer in peers] == ["billing", "billing"]  # type: ignore[attr-defined]
+
+
+def test_a_connection_keeps_the_generation_it_began_with(
+    serve: Serve, world: World, billing: pki.Issued
+) -> None:
+    served = [world.generation(1)]
+    server = serve(generation=lambda: served[-1])
+    context = client_context(world.server_authority, billing)
+    with connect(server, context) as old:
+        served.append(world.generation(2))
+        with connect(server, context) as new:
+            assert old.getpeercert()["serialNumber"] == f"{int(served[0].serial, 16):X}".zfill(40)  # type: ignore[index]
+            assert new.getpeercert()["serialNumber"] == f"{int(served[1].serial, 16):X}".zfill(40)  # type: ignore[index]
+            for tls in (old, new):
+                tls.sendall(b"still there")
+                assert receive(tls, 11) == b"still there"
+
+
+def test_a_client_with_nagles_algorithm_does_not_wait_for_a_delayed_ack(
+    serve: Serve, world: World, billing: pki.Issued
+) -> None:
+    server = serve()
+    context = client_context(world.server_authority, billing)
+    waits = []
+    for _ in range(9):
+        with connect(server, context) as tls:
+            start = time.perf_counter()
+            tls.sendall(b"x")
+            tls.recv(1)
+            waits.append(time.perf_counter() - start)
+    assert median(waits) < 0.02
