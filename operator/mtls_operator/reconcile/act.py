@@ -9,6 +9,7 @@ from typing import Any
 from mtls_operator.api import names
 from mtls_operator.api.types import MTLSService
 
+from .metrics import Metrics
 from .ownership import Ownership, ownership
 from .plan import Apply, Create, Delete, Plan, Probe, Problem, Replace, Touch, Write
 from .ports import (
@@ -31,11 +32,14 @@ logger = logging.getLogger(__name__)
 class Actor:
     """Carries out plans. Remembers what only this process knows: deliveries, and names taken by others."""
 
-    def __init__(self, store: Store, cluster: Cluster, pods: Pods, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, cluster: Cluster, pods: Pods, clock: Callable[[], datetime], metrics: Metrics
+    ) -> None:
         self._store = store
         self._cluster = cluster
         self._pods = pods
         self._clock = clock
+        self._metrics = metrics
         self.deliveries: dict[str, Delivery] = {}
         self.taken: dict[Ref, datetime] = {}
         """Name that is not ours to when that was last seen."""
@@ -71,13 +75,22 @@ class Actor:
         try:
             await self._send(write)
         except (AlreadyExistsError, ConflictError):
+            self._count(write, ref, "conflict")
             await self.look_again(service, ref)
         except RefusedError as error:
+            self._count(write, ref, "refused")
             logger.warning("write refused", extra={"object": _spell(ref), "reason": str(error)})
             return Problem(WRITE_REFUSED, f"{ref.resource.kind} {ref.name}: {error}")
         else:
+            self._count(write, ref, "written")
             logger.info("wrote", extra={"object": _spell(ref), "verb": type(write).__name__, **_why(write)})
         return None
+
+    def _count(self, write: Write, ref: Ref, result: str) -> None:
+        self._metrics.writes.labels(type(write).__name__, ref.resource.kind, result).inc()
+        reason = _why(write).get("reason", "").partition(":")[0]
+        if reason and result == "written":
+            self._metrics.leaves.labels(reason).inc()
 
     async def _send(self, write: Write) -> None:
         match write:
@@ -108,7 +121,10 @@ class Actor:
         except UnavailableError as error:
             outcome = self.deliveries.get(probe.uid, Delivery()).failed(str(error), self._clock())
         else:
-            outcome = self.deliveries.get(probe.uid, Delivery()).answered(state, self._clock())
+            known, now = self.deliveries.get(probe.uid, Delivery()), self._clock()
+            outcome = known.answered(state, now)
+            if known.touched_at is not None and known.served != state.digest == known.wanted:
+                self._metrics.deliveries.observe((now - known.touched_at).total_seconds())
         self.deliveries[probe.uid] = outcome
 
 

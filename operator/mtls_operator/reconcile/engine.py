@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime
 
 from .deadlines import Deadlines
+from .metrics import Metrics
 from .ports import ClusterError, Object, Resource, UnavailableError
 from .queue import KeyedQueue
 from .reconciler import Reconciler
@@ -27,32 +29,33 @@ class Engine:
         queue: KeyedQueue[Key],
         deadlines: Deadlines[Key],
         reconciler: Reconciler,
-        clock: Callable[[], datetime],
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._queue = queue
         self._deadlines = deadlines
         self._reconciler = reconciler
-        self._clock = clock
+        self._metrics = metrics
+        metrics.waiting.set_function(lambda: len(queue))
 
     def sink(self, event_type: str, resource: Resource, body: Object) -> None:
-        """Take in what a watch saw. Event types are those of the API; "" is an initial listing."""
+        """Take in what a watch saw."""
         key = (
             self._store.remove(resource, body) if event_type == "DELETED" else self._store.put(resource, body)
         )
         if key is not None:
             self._queue.add(key)
 
-    async def run(self, workers: int) -> None:
-        """Reconcile until cancelled."""
+    async def run(self, workers: int, clock: Callable[[], datetime]) -> None:
+        """Reconcile with this many workers until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch_deadlines())
+            tasks.create_task(self._watch_deadlines(clock))
             for _ in range(workers):
                 tasks.create_task(self._work())
 
-    async def _watch_deadlines(self) -> None:
+    async def _watch_deadlines(self, clock: Callable[[], datetime]) -> None:
         while True:
-            now = self._clock()
+            now = clock()
             for key in self._deadlines.due(now):
                 self._queue.add(key)
             upcoming = self._deadlines.next()
@@ -62,6 +65,8 @@ class Engine:
     async def _work(self) -> None:
         while True:
             key = await self._queue.get()
+            begun = time.perf_counter()
+            result = "error"
             try:
                 await self._reconciler.reconcile(key)
             except ClusterError as error:
@@ -74,7 +79,10 @@ class Engine:
                 delay = self._queue.retry(key)
                 logger.exception("pass failed unexpectedly", extra={"service": _spell(key), "retry": delay})
             else:
+                result = "ok"
                 self._queue.done(key)
+            finally:
+                self._metrics.passes.labels(result).observe(time.perf_counter() - begun)
 
 
 def _spell(key: Key) -> str:

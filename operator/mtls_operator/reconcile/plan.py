@@ -65,7 +65,7 @@ class Probe:
 class Notice:
     """An Event about the service."""
 
-    type: Literal["Normal", "Warning"]
+    severity: Literal["Normal", "Warning"]
     reason: str
     message: str
 

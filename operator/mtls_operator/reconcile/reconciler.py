@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import ValidationError
 
@@ -37,8 +37,10 @@ logger = logging.getLogger(__name__)
 class Recorder(Protocol):
     """Records Events; never blocks and never fails."""
 
-    def record(self, regarding: Object, type: str, reason: str, message: str) -> None:  # noqa: A002
-        """Record an Event of type Normal or Warning about an object."""
+    def record(
+        self, regarding: Object, severity: Literal["Normal", "Warning"], reason: str, message: str
+    ) -> None:
+        """Record an Event about an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,7 @@ class Reconciler:
         )
         if observed is not None:
             for notice in notices:
-                self._with.recorder.record(observed, notice.type, notice.reason, notice.message)
+                self._with.recorder.record(observed, notice.severity, notice.reason, notice.message)
 
     def _forget(self, key: Key) -> None:
         self._deadlines.set(key, None)

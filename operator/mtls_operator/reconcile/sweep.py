@@ -4,8 +4,9 @@ Authority Secrets are the one thing that can not be made again, and nothing owns
 marked, and deleted only when it still has no service after a grace; every doubt keeps it.
 """
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -118,14 +119,14 @@ class Sweeper:
                 logger.info("swept", extra={"object": f"Secret {ref.namespace}/{ref.name}", "verb": decided})
 
 
-async def sweep_for_ever(sweeper: Sweeper, pause: Callable[[], Awaitable[None]]) -> None:
+async def sweep_for_ever(sweeper: Sweeper, interval: timedelta) -> None:
     """Sweep, pause, and so on; a failed sweep is no reason to stop."""
     while True:
         try:
             await sweeper.sweep()
         except Exception as error:  # noqa: BLE001 - whatever went wrong, nothing was decided on it
             logger.warning("sweep failed", extra={"reason": str(error)})
-        await pause()
+        await asyncio.sleep(interval.total_seconds())
 
 
 def _moment(text: str, now: datetime) -> datetime:

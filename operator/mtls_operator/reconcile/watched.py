@@ -1,5 +1,6 @@
 """What is watched: kinds, and which of their objects concern us."""
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from mtls_operator.api import names
@@ -17,6 +18,12 @@ from .ports import (
     Object,
     Resource,
 )
+
+LISTED: Final = "LISTED"
+"""Beside the API's ADDED, MODIFIED and DELETED: part of the listing with which a watch begins."""
+
+Sink = Callable[[str, Resource, Object], None]
+"""Takes one event: its type, the kind, and the object."""
 
 
 class Watched(NamedTuple):
