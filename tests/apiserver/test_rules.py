@@ -1,13 +1,17 @@
 """Every rule of the CRD, on the API server: what it lets pass, what it refuses, and with which sentence."""
 
+from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 import yaml
 
-from mtls_operator.api import generate, rules
+from mtls_operator.api import defaults, generate, rules
+from mtls_operator.pki.keys import KeyProfile
 from tests.apiserver.cases import BILLING, CASES, Case, Spec, certificates, client
 from tests.apiserver.conftest import Kubectl
+from tests.unit.api.builders import service
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]
 
@@ -26,6 +30,17 @@ def test_rule_lets_pass_what_is_right_and_refuses_the_rest_with_its_sentence(
         complaints = judged(kubectl, spec).splitlines()
         blaming = [line for line in complaints if f"{case.field}: Invalid value: " in line]
         assert any(line.endswith(case.rule.message) for line in blaming), (spec, complaints)
+
+
+@pytest.mark.parametrize("case", CASES, ids=identify)
+def test_what_passes_is_understood(case: Case) -> None:
+    for spec in case.accepted:
+        parsed = service(spec)
+        certificates_ = parsed.spec.certificates
+        duration = defaults.certificate_duration(certificates_)
+        assert timedelta() < defaults.renew_before(certificates_, duration) < duration
+        assert all(map(ip_address, certificates_.ip_addresses))
+        assert KeyProfile(*defaults.key_profile(certificates_)).size
 
 
 @pytest.mark.parametrize("name", ["orders", "o", "a-clients", "my-server", "client", "x" * 52])

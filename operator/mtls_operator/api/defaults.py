@@ -66,27 +66,9 @@ def client_duration(service: MTLSService, client: Client) -> timedelta:
     return chosen if allows_short_lived(service) else max(chosen, SHORTEST_CLIENT_DURATION)
 
 
-def longest_client_duration(service: MTLSService) -> timedelta:
-    """Return the longest duration of a client's certificate, that of the server where there is no client."""
-    durations_ = [client_duration(service, client) for client in service.spec.clients]
-    return max(durations_, default=certificate_duration(service.spec.certificates))
-
-
-def longest_leaf_duration(service: MTLSService) -> timedelta:
-    """Return the longest duration of any certificate of this service."""
-    return max(longest_client_duration(service), certificate_duration(service.spec.certificates))
-
-
 def authority_duration(source: AuthoritySource) -> timedelta:
     """Return how long a generation of this authority holds."""
     return _duration(source.generated.duration if source.generated else None, AUTHORITY_DURATION)
-
-
-def propagation(service: MTLSService) -> timedelta:
-    """Return how long callers get to pick up a new trust bundle."""
-    authority = service.spec.authority
-    default = min(longest_client_duration(service), authority_duration(authority.server) / 4)
-    return _duration(authority.propagation, default)
 
 
 def _duration(chosen: str | None, default: timedelta) -> timedelta:
