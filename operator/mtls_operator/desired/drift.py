@@ -35,6 +35,9 @@ _KEPT_WHEN_EMPTY: Final = frozenset(
 """Fields whose absence means something else than their being 0, false or empty. Any other empty field the API
 server may leave out."""
 
+_FREE_MAPS: Final = frozenset({"annotations", "labels", "matchLabels", "nodeSelector"})
+"""Maps whose fields are data, so that an empty one is still there."""
+
 
 def recorded(desired: Object) -> Object:
     """Return the object with a digest of itself as an annotation.
@@ -62,14 +65,14 @@ def differs(desired: Object, live: Object) -> bool:
 
 def _holds(wanted: object, live: object, enclosing: str, field: str) -> bool:
     if live is None:
-        return not wanted and field not in _KEPT_WHEN_EMPTY
+        return not wanted and field not in _KEPT_WHEN_EMPTY and enclosing not in _FREE_MAPS
     if isinstance(wanted, dict) and isinstance(live, dict):
         return all(_holds(value, live.get(name), field, name) for name, value in wanted.items())
     if isinstance(wanted, list) and isinstance(live, list):
         return _list_holds(wanted, live, enclosing, field)
-    if field in _QUANTITIES or enclosing in _QUANTITY_MAPS:
-        return quantity(wanted) == quantity(live)
-    return bool(wanted == live)
+    is_quantity = field in _QUANTITIES or enclosing in _QUANTITY_MAPS
+    amount = quantity(wanted) if is_quantity else None
+    return bool(wanted == live) if amount is None else amount == quantity(live)
 
 
 def _list_holds(wanted: list[Any], live: list[Any], enclosing: str, field: str) -> bool:

@@ -1,8 +1,10 @@
+import subprocess
 import tomllib
 
 import pytest
 import yaml
 
+from tests.cluster import binaries
 from tests.unit.chart.rendering import BASE, CHART, ROOT, Object, base, find, helm, refusal, render
 
 CLUSTER_SCOPED = {
@@ -142,6 +144,15 @@ def test_a_wrong_value_is_refused_by_name(values: str, sentence: str) -> None:
 
 def test_the_kustomize_base_is_the_default_rendering() -> None:
     assert BASE.read_text() == base(), "run: make manifests"
+
+
+def test_kustomize_builds_the_base_with_namespace_and_crds() -> None:
+    command = [str(binaries.directory() / "kubectl"), "kustomize", str(BASE.parent)]
+    built = yaml.safe_load_all(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+
+    rendered = render()
+    expected = {(o["kind"], o["metadata"]["name"]) for o in rendered} | {("Namespace", "mtls-system")}
+    assert {(o["kind"], o["metadata"]["name"]) for o in built} == expected
 
 
 def test_the_sample_is_the_example_of_the_chart() -> None:

@@ -38,7 +38,7 @@ def paths(value: object, path: Path = ()) -> Iterator[Path]:
         yield path
 
 
-def _last_step(value: Any, path: Path) -> tuple[Any, str | int]:  # noqa: ANN401 - JSON
+def _last_step(value: Any, path: Path) -> tuple[Any, str | int]:
     for name in path[:-1]:
         value = value[name]
     return value, path[-1]

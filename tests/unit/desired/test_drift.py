@@ -97,6 +97,7 @@ def test_no_difference(desired: str, live: str) -> None:
         pytest.param(
             "{automountServiceAccountToken: false}", "{}", id="what is true by default when it is absent"
         ),
+        pytest.param("{labels: {a: ''}}", "{labels: {}}", id="a label without a value"),
         pytest.param("{a: {b: 1}}", "{a: [1]}", id="another type"),
     ],
 )
