@@ -119,17 +119,13 @@ class TlsServer:
 
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(PATIENCE)
 
-    def until(self, condition: Callable[[], object]) -> None:
-        """Wait until it holds."""
-        eventually(lambda: self.call(condition))
-
     def protocol(self, number: int = 0) -> Recorder:
-        self.until(lambda: len(self.protocols) > number)
+        eventually(lambda: len(self.protocols) > number)
         return self.protocols[number]
 
     def failure(self) -> Failure:
         """The one and only failed handshake."""
-        self.until(lambda: self.log.failures)
+        eventually(lambda: self.log.failures)
         time.sleep(0.02)
         (failure,) = self.log.failures
         return failure
@@ -178,7 +174,7 @@ def running(
         yield server
     finally:
         server.call(listener.abort)
-        server.until(lambda: not listener.connections)
+        eventually(lambda: not listener.connections)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
@@ -291,9 +287,9 @@ class ByteClient:
                 piece = self.tls.read(size - len(received))
             except ssl.SSLWantReadError:
                 self.pull()
+            except ssl.SSLZeroReturnError:
+                break
             else:
-                if not piece:
-                    break
                 received += piece
         return received
 

@@ -23,6 +23,7 @@ from tests.unit.server.tls.harness import (
     client_context,
     connect,
     dial,
+    eventually,
     receive,
     reset,
 )
@@ -198,7 +199,7 @@ def test_who_resets_before_the_handshake_is_one_line(serve: Serve) -> None:
     server = serve()
     reset(dial(server))
     assert server.failure().reason == "client reset the connection during the handshake"
-    server.until(lambda: not server.listener.connections)
+    eventually(lambda: not server.listener.connections)
 
 
 def test_who_resets_amid_the_handshake_is_one_line(serve: Serve, world: World, billing: pki.Issued) -> None:
@@ -267,7 +268,7 @@ def test_an_admitted_client_is_judged_and_described(serve: Serve, world: World, 
         assert asked("sslcontext")
         assert asked("no such thing") is None
     assert server.log.versions == ["TLSv1.3"]
-    server.until(lambda: server.log.closed == server.log.opened == 1)
+    eventually(lambda: server.log.closed == server.log.opened == 1)
     assert asked("cipher") is None
 
 
