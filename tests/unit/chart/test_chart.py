@@ -1,11 +1,14 @@
 import subprocess
 import tomllib
+from datetime import timedelta
 
 import pytest
 import yaml
 
+from mtls_operator.api.settings import Settings
+from mtls_operator.options import parse
 from tests.cluster import binaries
-from tests.unit.chart.rendering import BASE, CHART, ROOT, Object, base, find, helm, refusal, render
+from tests.unit.chart.rendering import BASE, CHART, NAMESPACE, ROOT, Object, base, find, helm, refusal, render
 
 CLUSTER_SCOPED = {
     "ClusterRole",
@@ -19,9 +22,14 @@ def names(objects: list[Object], kinds: set[str]) -> set[tuple[str, str]]:
     return {(o["kind"], o["metadata"]["name"]) for o in objects if o["kind"] in kinds}
 
 
+def container(*values: str) -> Object:
+    (only,) = find(render(*values), "Deployment")["spec"]["template"]["spec"]["containers"]
+    operator: Object = only
+    return operator
+
+
 def arguments(*values: str) -> list[str]:
-    container = find(render(*values), "Deployment")["spec"]["template"]["spec"]["containers"][0]
-    args: list[str] = container["args"]
+    args: list[str] = container(*values)["args"]
     return args
 
 
@@ -64,10 +72,11 @@ def test_the_operator_is_told_what_it_needs_to_know() -> None:
         "--sweep-interval=1m",
         "--sweep-grace=1h",
         "--log-format=json",
+        "--log-level=INFO",
     ]
 
 
-def test_the_operator_is_told_what_the_values_say() -> None:
+def test_the_operator_understands_what_the_values_say() -> None:
     args = arguments(
         "image.registry=registry.example.com/team",
         "image.server.pullPolicy=Always",
@@ -77,28 +86,39 @@ def test_the_operator_is_told_what_the_values_say() -> None:
         "monitoringNamespaces={monitoring}",
         "sweep.interval=5s",
         "sweep.grace=10s",
+        "logLevel=DEBUG",
     )
 
-    assert args[2:-1] == [
-        "--server-image=registry.example.com/team/mtls-server:0.1.0",
-        "--image-pull-policy=Always",
-        "--image-pull-secret=one",
-        "--image-pull-secret=two",
-        "--cluster-domain=example.org",
-        "--watch-namespace=shop",
-        "--watch-namespace=bank",
-        "--monitoring-namespace=monitoring",
-        "--sweep-interval=5s",
-        "--sweep-grace=10s",
-    ]
+    options = parse([argument.replace("$(POD_NAMESPACE)", NAMESPACE) for argument in args])
+
+    assert options.settings == Settings(
+        namespace=NAMESPACE,
+        instance="mtls-operator",
+        server_image="registry.example.com/team/mtls-server:0.1.0",
+        image_pull_policy="Always",
+        image_pull_secrets=("one", "two"),
+        cluster_domain="example.org",
+        watched_namespaces=("shop", "bank"),
+        monitoring_namespaces=("monitoring",),
+        sweep_interval=timedelta(seconds=5),
+        sweep_grace=timedelta(seconds=10),
+    )
+    assert options.admin_port == admin_port()
+    assert (options.log_format, options.log_level) == ("json", "DEBUG")
+
+
+def admin_port() -> int:
+    (port,) = container()["ports"]
+    assert port["name"] == "admin"
+    number: int = port["containerPort"]
+    return number
 
 
 def test_a_digest_wins_over_the_tag() -> None:
     digest = "sha256:" + "0" * 64
 
-    container = find(render(f"image.operator.digest={digest}", "image.operator.tag=x"), "Deployment")
+    image = container(f"image.operator.digest={digest}", "image.operator.tag=x")["image"]
 
-    image = container["spec"]["template"]["spec"]["containers"][0]["image"]
     assert image == f"localhost/mtls-operator@{digest}"
 
 
