@@ -135,6 +135,8 @@ def _controller_manager(cluster: Cluster) -> Flags:
         "cluster-signing-cert-file": cluster.pki / "ca.crt",
         "cluster-signing-key-file": cluster.pki / "ca.key",
         "cluster-name": cluster.name,
+        "kube-api-qps": 500,
+        "kube-api-burst": 1000,
     }
 
 
