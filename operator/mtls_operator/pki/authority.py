@@ -11,6 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from .bundle import decode_bundle, encode_bundle
 from .entropy import Entropy
+from .extensions import extension
 from .keys import DEFAULT_KEY, PrivateKey, decode_key, encode_key, signing_hash
 from .validity import Validity
 
@@ -113,14 +114,10 @@ def decode_authority(role: Role, crt: bytes, key: bytes) -> Authority:
 
 
 def _require_ca(certificate: x509.Certificate) -> None:
-    try:
-        extensions = certificate.extensions
-        is_ca = extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-        may_sign = extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
-        extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-    except x509.ExtensionNotFound:
-        is_ca = may_sign = False
-    if not (is_ca and may_sign):
+    constraints = extension(certificate, x509.BasicConstraints)
+    usage = extension(certificate, x509.KeyUsage)
+    identifier = extension(certificate, x509.SubjectKeyIdentifier)
+    if not (constraints and constraints.ca and usage and usage.key_cert_sign and identifier):
         msg = (
             "the certificate is not one of a CA; it needs basic constraints CA:TRUE, "
             "key usage Certificate Sign, and a subject key identifier"

@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from .authority import MAX_COMMON_NAME, Authority, Role
 from .entropy import Entropy
 from .keys import DEFAULT_KEY, KeyProfile, PrivateKey, signing_hash
-from .validity import Validity
+from .validity import Validity, rfc3339
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -25,7 +25,11 @@ USAGES: Final[dict[Role, ObjectIdentifier]] = {
 
 @dataclass(frozen=True, slots=True)
 class LeafProfile:
-    """What a leaf certificate says of its holder; at least one name, address or URI."""
+    """What a leaf certificate says of its holder.
+
+    Raises:
+        ValueError: it says nothing, or something that is not ASCII.
+    """
 
     role: Role
     common_name: str
@@ -34,6 +38,15 @@ class LeafProfile:
     ip_addresses: tuple[IPAddress, ...] = ()
     uri: str | None = None
     key: KeyProfile = DEFAULT_KEY
+
+    def __post_init__(self) -> None:
+        if not (self.dns_names or self.ip_addresses or self.uri):
+            msg = f"a {self.role} certificate needs a DNS name, an IP address or a URI"
+            raise ValueError(msg)
+        for name in (*self.dns_names, self.uri or ""):
+            if not name.isascii():
+                msg = f"{name!r} is not ASCII; write international names in their xn-- form"
+                raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +68,7 @@ def server_profile(
         key: kind of its key.
 
     Raises:
-        ValueError: not an IP address, or one with a zone.
+        ValueError: not an IP address, or one with a zone; or as `LeafProfile` does.
     """
     dns_names = tuple(dict.fromkeys(names))
     addresses = tuple(dict.fromkeys(_address(text) for text in ip_addresses))
@@ -64,7 +77,11 @@ def server_profile(
 
 
 def client_profile(name: str, uri: str, key: KeyProfile) -> LeafProfile:
-    """Describe a client: its plain name, for people, and the one URI that identifies it."""
+    """Describe a client: its plain name, for people, and the one URI that identifies it.
+
+    Raises:
+        ValueError: as `LeafProfile` does.
+    """
     return LeafProfile("client", name if len(name) <= MAX_COMMON_NAME else "", uri=uri, key=key)
 
 
@@ -74,14 +91,13 @@ def issue_leaf(
     """Sign a certificate for a new key.
 
     Raises:
-        ValueError: the authority is of the other role or no longer holds, or a name can not be encoded.
+        ValueError: the authority is of the other role or no longer holds.
     """
     if profile.role != authority.role:
         msg = f"a {authority.role} authority signs no {profile.role} certificates"
         raise ValueError(msg)
     if authority.not_after <= now:
-        expiry = f"{authority.not_after:%Y-%m-%dT%H:%M:%SZ}"
-        msg = f"the {authority.role} authority expired at {expiry} and signs no more"
+        msg = f"the {authority.role} authority expired at {rfc3339(authority.not_after)} and signs no more"
         raise ValueError(msg)
     key = entropy.key(profile.key)
     validity = leaf_validity(authority, duration, now)

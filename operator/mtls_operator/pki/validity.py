@@ -32,3 +32,8 @@ class Validity:
     def within(self, outer: Self) -> Self:
         """Cut off what lies outside of another validity."""
         return type(self)(max(self.not_before, outer.not_before), min(self.not_after, outer.not_after))
+
+
+def rfc3339(moment: datetime) -> str:
+    """Spell a moment in UTC, whole seconds, with ``Z``."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

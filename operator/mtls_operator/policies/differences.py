@@ -3,19 +3,18 @@
 import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from mtls_operator.api import durations
+from mtls_operator.pki.extensions import extension
 from mtls_operator.pki.keys import PrivateKey, profile_of
 from mtls_operator.pki.leaf import USAGES, LeafProfile, alternative_names, subject
 
 MAX_LISTED: Final = 5
 """Most names told of each difference."""
-
-ExtensionT = TypeVar("ExtensionT", bound=x509.ExtensionType)
 
 
 def profile_differences(
@@ -57,20 +56,11 @@ def common_name(name: x509.Name) -> str:
 
 
 def _names(certificate: x509.Certificate) -> set[x509.GeneralName]:
-    extension = _extension(certificate, x509.SubjectAlternativeName)
-    return set(extension) if extension else set()
+    return set(extension(certificate, x509.SubjectAlternativeName) or ())
 
 
 def _usages(certificate: x509.Certificate) -> set[ObjectIdentifier]:
-    extension = _extension(certificate, x509.ExtendedKeyUsage)
-    return set(extension) if extension else set()
-
-
-def _extension(certificate: x509.Certificate, kind: type[ExtensionT]) -> ExtensionT | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
+    return set(extension(certificate, x509.ExtendedKeyUsage) or ())
 
 
 def _listed(names: Iterable[x509.GeneralName]) -> str:

@@ -12,9 +12,11 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from mtls_operator.api.names import ANNOTATION_REISSUE
 from mtls_operator.pki.authority import Authority
 from mtls_operator.pki.bundle import decode_bundle
+from mtls_operator.pki.extensions import extension
 from mtls_operator.pki.keys import PrivateKey, decode_key
 from mtls_operator.pki.leaf import LeafProfile, leaf_validity
 from mtls_operator.pki.renewal import renewal_time, would_outlive
+from mtls_operator.pki.validity import rfc3339
 from mtls_server.contract import CERTIFICATE, PRIVATE_KEY
 
 from .differences import common_name, duration_difference, profile_differences
@@ -137,7 +139,7 @@ def not_yet_valid(leaf: ParsedLeaf, wanted: LeafInput) -> Violation | None:
     earliest = leaf_validity(wanted.authority, wanted.duration, wanted.now).not_before
     if begins <= max(wanted.now, earliest):
         return None
-    return Violation("NotYetValid", f"The certificate does not hold before {_date(begins)}.")
+    return Violation("NotYetValid", f"The certificate does not hold before {rfc3339(begins)}.")
 
 
 def expired(leaf: ParsedLeaf, wanted: LeafInput) -> Violation | None:
@@ -145,7 +147,7 @@ def expired(leaf: ParsedLeaf, wanted: LeafInput) -> Violation | None:
     ends = leaf.certificate.not_valid_after_utc
     if wanted.now < ends:
         return None
-    return Violation("Expired", f"The certificate expired at {_date(ends)}.")
+    return Violation("Expired", f"The certificate expired at {rfc3339(ends)}.")
 
 
 def renewal_due(leaf: ParsedLeaf, wanted: LeafInput) -> Violation | None:
@@ -155,7 +157,7 @@ def renewal_due(leaf: ParsedLeaf, wanted: LeafInput) -> Violation | None:
         return None
     ends = leaf.certificate.not_valid_after_utc
     return Violation(
-        "RenewalDue", f"The certificate expires at {_date(ends)}; renewal is due since {_date(due)}."
+        "RenewalDue", f"The certificate expires at {rfc3339(ends)}; renewal is due since {rfc3339(due)}."
     )
 
 
@@ -189,7 +191,7 @@ def _parse(stored: StoredLeaf) -> ParsedLeaf:
     with _naming(CERTIFICATE):
         certificate, *_ = decode_bundle(stored.certificate_pem, MAX_CHAIN)
     with _naming(PRIVATE_KEY):
-        key = decode_key(stored.key_pem)
+        key = decode_key(stored.key_pem, prove_primes=False)  # its certificate must be one that we signed
     return ParsedLeaf(certificate, key, stored.duration, stored.requested)
 
 
@@ -204,13 +206,5 @@ def _naming(file: str) -> Iterator[None]:
 
 
 def _authority_key_id(certificate: x509.Certificate) -> str | None:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
-    except x509.ExtensionNotFound:
-        return None
-    identifier = extension.value.key_identifier
-    return identifier.hex() if identifier else None
-
-
-def _date(time: datetime) -> str:
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+    identifiers = extension(certificate, x509.AuthorityKeyIdentifier)
+    return identifiers.key_identifier.hex() if identifiers and identifiers.key_identifier else None

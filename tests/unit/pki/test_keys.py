@@ -1,7 +1,10 @@
 import re
+from base64 import encodebytes
+from math import lcm
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPrivateNumbers, RSAPublicNumbers
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -133,12 +136,45 @@ UNSUPPORTED = "the private key is of an algorithm that is not supported; use ECD
         "too large",
     ],
 )
-def test_what_is_not_a_usable_private_key_is_refused_without_repeating_it(pem: bytes, sentence: str) -> None:
+@pytest.mark.parametrize("prove_primes", [True, False])
+def test_what_is_not_a_usable_private_key_is_refused_without_repeating_it(
+    pem: bytes, sentence: str, *, prove_primes: bool
+) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$") as refusal:
-        decode_key(pem)
+        decode_key(pem, prove_primes=prove_primes)
     assert refusal.value.__cause__ is None
     assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
 
 
 def test_the_largest_key_that_we_make_is_read() -> None:
     assert len(encode_key(generate_key(KeyProfile("RSA", 4096)))) <= MAX_KEY_BYTES
+
+
+@pytest.mark.parametrize("part", ["p", "q", "d", "dmp1", "dmq1", "iqmp"])
+def test_an_rsa_key_whose_numbers_do_not_belong_together_is_refused_without_proof_of_its_primes(
+    part: str,
+) -> None:
+    key = key_source(RSA)
+    assert isinstance(key, RSAPrivateKey)
+    numbers = key.private_numbers()
+    number: int = getattr(numbers, part)
+    length = (number.bit_length() + 7) // 8
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    bent = der.replace(number.to_bytes(length), (number + 2).to_bytes(length))
+    assert bent != der
+    pem = b"-----BEGIN PRIVATE KEY-----\n" + encodebytes(bent) + b"-----END PRIVATE KEY-----\n"
+    with pytest.raises(ValueError, match=r"^there is no readable private key"):
+        decode_key(pem, prove_primes=False)
+
+
+def test_an_rsa_key_of_composite_numbers_passes_only_without_proof_of_its_primes() -> None:
+    """Its modulus is then no one's but its maker's, so no certificate of ours belongs to it."""
+    first, second = rsa.generate_private_key(65537, 2048), rsa.generate_private_key(65537, 2048)
+    p, q = first.public_key().public_numbers().n, second.public_key().public_numbers().n
+    d = pow(65537, -1, lcm(p - 1, q - 1))
+    public = RSAPublicNumbers(65537, p * q)
+    numbers = RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public)
+    pem = _pem(numbers.private_key(unsafe_skip_rsa_key_validation=True))
+    assert isinstance(decode_key(pem, prove_primes=False), RSAPrivateKey)
+    with pytest.raises(ValueError, match=r"^there is no readable private key"):
+        decode_key(pem)

@@ -209,3 +209,17 @@ def test_an_authority_signs_only_leaves_of_its_role() -> None:
 def test_what_is_not_an_ip_address_is_refused(address: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=f"^{sentence}$"):
         server_profile(["orders"], [address], ECDSA)
+
+
+@pytest.mark.parametrize("name", ["bestellungen.köln", "\u043erders"])
+def test_a_name_that_is_not_ascii_is_refused_with_what_to_write_instead(name: str) -> None:
+    sentence = f"^'{name}' is not ASCII; write international names in their xn-- form$"
+    with pytest.raises(ValueError, match=sentence):
+        server_profile(["orders", name], [], ECDSA)
+    with pytest.raises(ValueError, match="is not ASCII"):
+        client_profile("billing", f"spiffe://{name}/billing", ECDSA)
+
+
+def test_a_server_without_any_name_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^a server certificate needs a DNS name, an IP address or a URI$"):
+        server_profile([], [], ECDSA)
