@@ -60,6 +60,6 @@ def _groups(name: str) -> list[Path]:
 
 
 def _processes(group: Path) -> list[int]:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         return [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
     return []

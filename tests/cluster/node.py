@@ -46,9 +46,9 @@ def stop(cluster: Cluster) -> None:
         Daemon(cluster, name).stop()
     cgroups.kill(cluster.system_name)
     Daemon(cluster, "containerd").stop()
+    network.disconnect(cluster)
     namespaces.remove(cluster)
     cgroups.remove(cluster.system_name)
-    network.disconnect(cluster)
 
 
 def running(cluster: Cluster) -> bool:
