@@ -97,7 +97,7 @@ class StrictProtocol(HttpToolsProtocol):
     _advanced = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request no longer than for a later one."""
+        """Wait for the first request's head no longer than for a later one's."""
         super().connection_made(transport)
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -105,7 +105,6 @@ class StrictProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, and bound what the parser may hold back: an unfinished head, field or trailer."""
-        self._unset_keepalive_if_required()
         self._advanced = False
         try:
             self.parser.feed_data(data)
@@ -117,7 +116,8 @@ class StrictProtocol(HttpToolsProtocol):
             self.refuse(HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
-        """Let the request pass, or stop the parser."""
+        """Let the request pass, or stop the parser; until now the timer of uvicorn bounded a slow head."""
+        self._unset_keepalive_if_required()
         self._advanced = True
         answer = self.judge()
         if answer is not None:

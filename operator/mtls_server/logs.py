@@ -1,9 +1,8 @@
 """Log lines as JSON, one object a line, on standard error."""
 
+import json
 import logging
 from datetime import UTC, datetime
-
-import msgspec
 
 
 class JsonFormatter(logging.Formatter):
@@ -20,7 +19,13 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line, enc_hook=str).decode()
+        return json.dumps(line, default=_plain)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return str(value)
 
 
 def configure(level: int = logging.INFO) -> None:

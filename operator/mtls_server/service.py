@@ -75,7 +75,7 @@ async def run(options: Options) -> None:
         protocol_factory = partial(PeerProtocol, config, state, app_state, telemetry.peer_refused)
         listener = Listener(sockets, limits, watcher.current, protocol_factory, telemetry)
         readiness.listening = True
-        LOGGER.info("serving on port %d", sockets[0].getsockname()[1])
+        LOGGER.info("serving", extra={"fields": {"port": sockets[0].getsockname()[1]}})
         await serve(listener, options.drain, readiness.drain)
 
 
@@ -121,6 +121,7 @@ async def _started(config: Config) -> AsyncIterator[dict[str, Any]]:
 async def _admin_port(application: ASGI3Application, options: Options) -> AsyncIterator[None]:
     with _explained(options.host, options.admin_port):
         server = await admin.listen(application, options.host, options.admin_port)
+    LOGGER.info("admin port open", extra={"fields": {"port": server.sockets[0].getsockname()[1]}})
     try:
         yield
     finally:

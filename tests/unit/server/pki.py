@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -96,7 +96,6 @@ def leaf(
     key: Key | None = None,
     not_before: datetime = NOW - timedelta(minutes=1),
     not_after: datetime = NOW + timedelta(hours=1),
-    algorithm: hashes.SHA256 | hashes.SHA1 = hashes.SHA256(),  # noqa: B008 - without state
     authority_key: bool = True,
 ) -> Issued:
     """Issue an end-entity certificate; without `issuer` it is self-signed."""
@@ -113,7 +112,6 @@ def leaf(
         not_before,
         not_after,
         extensions,
-        algorithm,
         authority_key,
     )
     return _issue(form, key or ec.generate_private_key(ec.SECP256R1()), issuer)
@@ -164,7 +162,6 @@ class _Form:
     not_before: datetime
     not_after: datetime
     extensions: Sequence[tuple[x509.ExtensionType, bool]]
-    algorithm: hashes.SHA256 | hashes.SHA1 = field(default_factory=hashes.SHA256)
     authority_key: bool = True
 
 
@@ -185,7 +182,7 @@ def _issue(form: _Form, key: Key, issuer: Issued | None) -> Issued:
         builder = builder.add_extension(identifier, critical=False)
     for extension, critical in form.extensions:
         builder = builder.add_extension(extension, critical=critical)
-    certificate = builder.sign(signer, form.algorithm)  # type: ignore[arg-type]  # SHA-1
+    certificate = builder.sign(signer, hashes.SHA256())
     above = () if issuer is None or _self_signed(issuer) else (issuer.certificate, *issuer.intermediates)
     return Issued(certificate, key, above)
 
@@ -216,6 +213,7 @@ def key_id(issued: Issued) -> str:
 def client_context(trusted: Issued, caller: Issued | None, directory: Path) -> ssl.SSLContext:
     """Return the context of a caller; `directory` takes its files."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # a caller may come with whatever it has
     context.load_verify_locations(cadata=trusted.der)
     if caller is not None:
         pair = directory / f"caller-{next(_numbers)}.pem"
@@ -233,3 +231,7 @@ def shake_hands(
         served = server_context.wrap_socket(ours, server_side=True)
         client.result().detach()
     return served
+
+
+def serial(der: bytes) -> int:
+    return x509.load_der_x509_certificate(der).serial_number

@@ -1,0 +1,70 @@
+"""ASGI applications, without a framework, that tests serve."""
+
+import asyncio
+import json
+from typing import Any
+
+import msgspec
+
+calls = 0
+
+
+async def answer(send: Any, status: int, document: object) -> None:
+    body = json.dumps(document).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def read_body(receive: Any) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if not message.get("more_body"):
+            return body
+
+
+async def mirror(scope: Any, receive: Any, send: Any) -> None:
+    """Answers what the scope says, how often it was called, and the body; `/slow` takes a second."""
+    if scope["type"] == "lifespan":
+        await receive()
+        scope["state"]["started"] = True
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        print("the application has shut down", flush=True)
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    global calls  # noqa: PLW0603 - the proof that a refused request never arrives
+    calls += 1
+    body = await read_body(receive)
+    if scope["path"] == "/slow":
+        await asyncio.sleep(1)
+    if scope["path"] == "/stuck":
+        await asyncio.sleep(60)
+    identity = scope["state"]["mtls"]
+    await answer(
+        send,
+        200,
+        {
+            "calls": calls,
+            "body": body.decode(),
+            "method": scope["method"],
+            "path": scope["path"],
+            "scheme": scope["scheme"],
+            "headers": [[name.decode(), value.decode()] for name, value in scope["headers"]],
+            "tls": scope["extensions"]["tls"],
+            "client": identity.client,
+            "identity": msgspec.to_builtins(identity),
+            "started": scope["state"]["started"],
+        },
+    )
+
+
+async def refuses_to_start(scope: Any, receive: Any, send: Any) -> None:
+    assert scope["type"] == "lifespan"
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "the database is away"})
+
+
+not_an_application = 42

@@ -1,0 +1,3 @@
+"""Fails to import."""
+
+app = 1 / 0

@@ -1,0 +1,67 @@
+"""What kubelet, Prometheus and the operator read."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mtls_server.contract import State, digest
+from tests.unit.server.conftest import World
+from tests.unit.server.kubelet import deliver
+from tests.unit.server.program import running
+
+
+def test_the_admin_port_of_a_serving_server(world: World, tmp_path: Path) -> None:
+    files = world.files()
+    deliver(tmp_path / "certs", files)
+    with running(world, tmp_path, "identity", deliver_first=False) as program:
+        assert program.port
+        assert program.ask_admin("/livez") == (200, "alive\n")
+        assert program.ask_admin("/readyz") == (200, "ready\n")
+        status, document = program.ask_admin("/state")
+        state = msgspec.json.decode(document, type=State)
+        assert (status, state.generation, state.digest) == (200, 1, digest(files))
+        assert state.last_reload.result == "ok"
+        status, metrics = program.ask_admin("/metrics")
+        assert status == 200
+        assert 'mtls_server_reloads_total{reason="",result="ok"} 1.0' in metrics
+        assert "process_resident_memory_bytes" in metrics
+        assert program.ask_admin("/") == (404, "not here; ask for /livez, /readyz, /metrics, /state\n")
+        assert program.ask_admin("/state", "POST") == (405, "use GET or HEAD\n")
+        assert program.ask_admin("/state", "HEAD") == (200, "")
+
+
+def test_a_server_without_files_lives_but_is_not_ready(world: World, tmp_path: Path) -> None:
+    with running(world, tmp_path, "identity", deliver_first=False) as program:
+        reason = program.logs.expect(event="delivery_refused")["message"]
+        assert reason.endswith("tls.crt, tls.key, ca.crt, policy.json: missing or empty")
+        assert program.ask_admin("/livez")[0] == 200
+        status, obstacles = program.ask_admin("/readyz")
+        assert status == 503
+        assert "waiting for files that can serve: tls.crt, tls.key, ca.crt, policy.json: missing" in obstacles
+        assert "the listener is not up" in obstacles
+        status, document = program.ask_admin("/state")
+        assert status == 503
+        assert msgspec.json.decode(document)["lastReload"]["result"] == "refused"
+
+        deliver(program.directory, world.files())
+        assert program.get().status == 200
+        assert program.ask_admin("/readyz") == (200, "ready\n")
+
+
+@pytest.mark.parametrize("spoilt", ["tls.crt", "tls.key", "ca.crt", "policy.json"])
+def test_a_spoilt_delivery_shows_in_state_and_metrics_and_serves_nobody_less(
+    world: World, tmp_path: Path, spoilt: str
+) -> None:
+    good = world.files()
+    deliver(tmp_path / "certs", good)
+    with running(world, tmp_path, "identity", deliver_first=False) as program:
+        assert program.port
+        deliver(program.directory, good | {spoilt: b"garbage"})
+        program.logs.expect(event="delivery_refused")
+        state = msgspec.json.decode(program.ask_admin("/state")[1], type=State)
+        assert (state.digest, state.last_reload.result) == (digest(good), "refused")
+        assert spoilt in state.last_reload.reason
+        assert program.ask_admin("/readyz")[0] == 200
+        assert 'result="refused"} 1.0' in program.ask_admin("/metrics")[1]
+        assert program.get().status == 200
