@@ -14,18 +14,19 @@ from mtls_operator.pki.entropy import Entropy
 from mtls_operator.pki.keys import encode_key
 from mtls_operator.pki.leaf import issue_leaf
 from mtls_operator.pki.renewal import renewal_time
+from mtls_operator.pki.validity import rfc3339
 from mtls_operator.policies.leaf import LeafInput, StoredLeaf, evaluate
 from mtls_server.contract import CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS
 
 from .ownership import Ownership, ownership
-from .plan import Create, Delete, Notice, Plan, Replace, name_taken
+from .plan import Create, Delete, Notice, Plan, Problem, Replace, name_taken
 from .ports import SECRET, Object, Ref
 from .secrets import decode_data, differences, merged
-from .times import rfc3339
 from .wanted import WantedLeaf
 from .world import World
 
 CONTENTS_CHANGED = "ContentsChanged"
+CANNOT_ISSUE = "CannotIssue"
 ROUTINE = frozenset({"RenewalDue"})
 """Reasons that make no Event: a write per renewal, for what status and log say anyway."""
 
@@ -83,9 +84,13 @@ def decide_leaf(world: World, wanted: WantedLeaf, entropy: Entropy) -> tuple[Lea
         return LeafReport(wanted.secret_name, wanted.client, problem=taken.problems[0].message), taken
     stored = _Stored(observed, decode_data(observed)) if observed else None
     cause = _cause(world, wanted, stored)
-    if stored is None or cause is not None:
-        return _write(world, wanted, stored, _issue(world, wanted, entropy), cause or MISSING)
-    return _keep(world, wanted, stored)
+    if stored is not None and cause is None:
+        return _keep(world, wanted, stored)
+    try:
+        material = _issue(world, wanted, entropy)
+    except ValueError as error:
+        return _cannot_issue(wanted, str(error))
+    return _write(world, wanted, stored, material, cause or MISSING)
 
 
 def decide_obsolete(world: World, wanted: Collection[str]) -> Plan:
@@ -150,6 +155,11 @@ def _requested(world: World) -> str:
 def _stored_material(stored: _Stored) -> _Material:
     chain = stored.data[CERTIFICATE]
     return _Material(chain, stored.data[PRIVATE_KEY], x509.load_pem_x509_certificate(chain))
+
+
+def _cannot_issue(wanted: WantedLeaf, why: str) -> tuple[LeafReport, Plan]:
+    report = LeafReport(wanted.secret_name, wanted.client, problem=why)
+    return report, Plan(problems=(Problem(CANNOT_ISSUE, why),))
 
 
 def _issue(world: World, wanted: WantedLeaf, entropy: Entropy) -> _Material:

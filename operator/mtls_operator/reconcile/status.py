@@ -9,12 +9,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from mtls_operator.api.types import Condition
 from mtls_operator.desired.metadata import selector
 from mtls_operator.pki.authority import Authority
+from mtls_operator.pki.validity import rfc3339
 
 from .decide import Report
 from .leaves import LeafReport
 from .plan import Notice, Problem
 from .ports import DEPLOYMENT, Object
-from .times import rfc3339
 from .world import World
 
 MAX_CLIENTS = 50

@@ -13,9 +13,9 @@ from typing import Literal
 
 from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
+from mtls_operator.pki.validity import rfc3339
 
 from .ports import MTLSSERVICE, SECRET, Cluster, ConflictError, Object, Ref
-from .times import rfc3339
 
 Verdict = Literal["keep", "mark", "unmark", "delete"]
 

@@ -291,6 +291,12 @@ def test_a_leaf_that_its_authority_caps_is_not_reissued_for_ever(settled: Univer
     assert len(settled.writes) <= 8
 
 
+def test_an_authority_that_ended_signs_no_more_and_the_service_says_so(settled: Universe) -> None:
+    settled.after(hours=721).settle()
+    assert {problem.reason for problem in settled.problems} == {"CannotIssue"}
+    assert settled.settle() == []
+
+
 def test_trust_since_moves_only_when_an_anchor_is_added(settled: Universe) -> None:
     since = settled.secret("orders-client-billing")["metadata"]["annotations"][names.ANNOTATION_TRUST_SINCE]
     settled.after(hours=13.5).settle()
