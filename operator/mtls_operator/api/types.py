@@ -4,32 +4,47 @@ Parsing is lenient on purpose: an object stored under an older or a newer schema
 so fields that are not known are ignored, and lengths, patterns and rules (`rules`) exist in the schema only.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from mtls_operator.api import durations, rules, template
-from mtls_operator.api.schema import entries, items, number, ruled, text
-
-Duration = Annotated[str, text(durations.MAX_LENGTH, rules.DURATION)]
-ObjectName = Annotated[str, text(253)]
-DataKey = Annotated[str, text(253)]
-Namespace = Annotated[str, text(63)]
-Application = Annotated[str, text(253, rules.APPLICATION)]
-Role = Annotated[str, text(63, rules.ROLE)]
-Roles = Annotated[tuple[Role, ...], items(16, unique=True)]
-Tenant = Annotated[str, text(63, rules.TENANT)]
-Timestamp = Annotated[str, text(64, format="date-time")]
-Hex = Annotated[str, text(128)]
-Word = Annotated[str, text(1024)]
-Sentence = Annotated[str, text(32768, at_least=0)]
-LabelKey = Annotated[str, text(317)]
-LabelValue = Annotated[str, text(63, at_least=0)]
-Cidr = Annotated[str, text(43, format="cidr")]
-PortNumber = Annotated[int, number(1, 65535)]
-Template = Annotated[dict[str, Any], WithJsonSchema(template.SCHEMA)]
-Count = Annotated[int, number(0, 2**31 - 1)]
+from mtls_operator.api import rules
+from mtls_operator.api.scalars import (
+    Annotations,
+    Application,
+    Cidr,
+    ClientLimit,
+    CommonName,
+    Count,
+    DnsName,
+    Duration,
+    ExtraPort,
+    Fingerprint,
+    Generation,
+    Hex,
+    Image,
+    IpAddress,
+    KeySize,
+    Label,
+    LabelKey,
+    LabelValue,
+    MatchLabels,
+    Method,
+    Moment,
+    ObjectName,
+    Path,
+    Port,
+    Replicas,
+    Roles,
+    Sentence,
+    Template,
+    Tenant,
+    TrustDomain,
+    Uri,
+    Word,
+)
+from mtls_operator.api.schema import items, ruled
 
 
 def _json_name(field: str) -> str:
@@ -80,7 +95,7 @@ class UpstreamTimeouts(Model):
 class UpstreamBackend(Model):
     """An HTTP/1.1 server that requests are passed on to."""
 
-    url: Annotated[str, text(2048)]
+    url: Uri
     """Where the server listens, such as `http://127.0.0.1:8080`."""
     timeouts: UpstreamTimeouts = UpstreamTimeouts()
     """How long to wait for it."""
@@ -112,9 +127,7 @@ class ServiceSettings(Model):
 
     type: Literal["ClusterIP", "LoadBalancer", "NodePort"] = "ClusterIP"
     """Type of the Service. Default: ClusterIP."""
-    annotations: Annotated[
-        dict[str, Annotated[str, text(4096, at_least=0)]], entries(64, rules.OUR_KEYS)
-    ] = {}
+    annotations: Annotations = {}
     """Annotations of the Service, such as those that a cloud's load balancer reads."""
 
 
@@ -123,7 +136,7 @@ class Route(Model):
 
     enabled: bool = False
     """Whether there is a Route. Default: false."""
-    host: Annotated[str, text(253, rules.DNS_NAME)] | None = None
+    host: DnsName | None = None
     """Host of the Route; it joins the server's names. Default: chosen by the router."""
 
 
@@ -141,7 +154,7 @@ class LabelSelectorRequirement(Model, json_schema_extra=ruled(rules.SELECTOR_VAL
 class LabelSelector(Model):
     """A choice by labels; an empty one chooses all."""
 
-    match_labels: Annotated[dict[str, LabelValue], entries(32)] | None = None
+    match_labels: MatchLabels | None = None
     """Labels that must have these values."""
     match_expressions: Annotated[tuple[LabelSelectorRequirement, ...], items(32)] | None = None
     """Requirements that must all hold."""
@@ -170,7 +183,7 @@ class NetworkPolicyPeer(Model, json_schema_extra=ruled(rules.NETWORK_POLICY_PEER
 class NetworkPolicyPort(Model):
     """A further port, such as that of a sidecar."""
 
-    port: Annotated[int, number(1, 65535, rules.EXTRA_PORT)]
+    port: ExtraPort
     """Number of the port."""
     protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
     """Protocol of the port. Default: TCP."""
@@ -192,7 +205,7 @@ class PrivateKey(Model, json_schema_extra=ruled(rules.KEY_SIZE)):
 
     algorithm: Literal["ECDSA", "RSA", "Ed25519"] | None = None
     """Algorithm of the key. Default: ECDSA."""
-    size: Annotated[int, number(256, 4096)] | None = None
+    size: KeySize | None = None
     """Bits of the key: 256 (default) or 384 for ECDSA, 2048 (default) to 4096 for RSA, none for Ed25519."""
 
 
@@ -205,13 +218,11 @@ class Certificates(Model, json_schema_extra=ruled(rules.SHORTEST_CERTIFICATE, ru
     """How long before its end a certificate is renewed. Default: half of its duration, a third beyond 24h."""
     private_key: PrivateKey = PrivateKey()
     """The kind of key of every certificate; a new key is made at every renewal."""
-    dns_names: Annotated[tuple[Annotated[str, text(253, rules.DNS_NAME)], ...], items(64, unique=True)] = ()
+    dns_names: Annotated[tuple[DnsName, ...], items(64, unique=True)] = ()
     """Further DNS names of the server."""
-    ip_addresses: Annotated[
-        tuple[Annotated[str, text(45, rules.IP_ADDRESS)], ...], items(64, unique=True)
-    ] = ()
+    ip_addresses: Annotated[tuple[IpAddress, ...], items(64, unique=True)] = ()
     """IP addresses of the server."""
-    trust_domain: Annotated[str, text(253, rules.TRUST_DOMAIN)] | None = None
+    trust_domain: TrustDomain | None = None
     """Trust domain of the clients' SPIFFE ids. Default: cluster.local."""
 
 
@@ -257,14 +268,14 @@ class KeyReference(Model):
 
     name: ObjectName
     """Name of the object, in this namespace."""
-    key: DataKey
+    key: ObjectName
     """Key of its data."""
 
 
 class TrustSource(Model):
     """Further CAs whose client certificates are accepted; exactly one of the references."""
 
-    name: Annotated[str, text(63, rules.LABEL)]
+    name: Label
     """Name of the source; rules of `authorization` refer to it."""
     config_map_ref: KeyReference | None = None
     """A ConfigMap with PEM certificates; it carries the label `mtls-operator.io/use: trust`."""
@@ -293,7 +304,7 @@ class Workload(Model):
 class Client(Model, json_schema_extra=ruled(rules.SHORTEST_CERTIFICATE, *rules.NOT_YET_CLIENT)):
     """A caller; its certificate lies in the Secret `<service>-client-<name>` of this namespace."""
 
-    name: Annotated[str, text(63, rules.LABEL)]
+    name: Label
     """Name of the client; common name of its certificate and last part of its SPIFFE id."""
     roles: Roles = ()
     """Roles that the application is told."""
@@ -316,30 +327,30 @@ class Client(Model, json_schema_extra=ruled(rules.SHORTEST_CERTIFICATE, *rules.N
 class ClientNamespace(Model):
     """Consent for the MTLSClients of another namespace."""
 
-    namespace: Namespace
+    namespace: ObjectName
     """Name of the namespace."""
     roles: Roles = ()
     """Roles of every client there."""
     tenant: Tenant | None = None
     """Tenant of every client there."""
-    max_clients: Annotated[int, number(0, 1000)] | None = None
+    max_clients: ClientLimit | None = None
     """How many MTLSClients of that namespace are served. Default: 50."""
 
 
 class AuthorizationRule(Model):
     """Whom one certificate stands for: exactly one of spiffeId, uri, dns, cn and fingerprint."""
 
-    source: Annotated[str, text(63)] | None = None
+    source: ObjectName | None = None
     """Which CA must have signed: `own`, or the name of a `trust` entry. Default: own."""
-    spiffe_id: Annotated[str, text(2048)] | None = None
+    spiffe_id: Uri | None = None
     """SPIFFE id; `*` stands for one segment."""
-    uri: Annotated[str, text(2048)] | None = None
+    uri: Uri | None = None
     """URI in the subject alternative name."""
-    dns: Annotated[str, text(253)] | None = None
+    dns: ObjectName | None = None
     """DNS name in the subject alternative name, in lower case."""
-    cn: Annotated[str, text(64)] | None = None
+    cn: CommonName | None = None
     """Common name of the subject."""
-    fingerprint: Annotated[str, text(64, pattern="^[0-9a-f]{64}$")] | None = None
+    fingerprint: Fingerprint | None = None
     """SHA-256 of the certificate, in lower-case hex."""
     roles: Roles = ()
     """Roles that the application is told."""
@@ -352,9 +363,9 @@ class AuthorizationRule(Model):
 class AuthorizationRoute(Model):
     """Who may send which requests."""
 
-    path: Annotated[str, text(1024)]
+    path: Path
     """Path; `*` stands for one segment, `**` for any number of them at the end."""
-    methods: Annotated[tuple[Annotated[str, text(16)], ...], items(16, unique=True)] = ()
+    methods: Annotated[tuple[Method, ...], items(16, unique=True)] = ()
     """Methods. Default: all."""
     roles: Roles = ()
     """Roles of which the caller must have one."""
@@ -389,13 +400,13 @@ class MTLSServiceSpec(
 ):
     """What is wanted."""
 
-    replicas: Annotated[int, number(0, 1000, default=2)] = 2
+    replicas: Replicas = 2
     """Number of server pods. Default: 2."""
-    port: Annotated[int, number(1, 65535, *rules.PORT, default=8443)] = 8443
+    port: Port = 8443
     """Port of the Service and of the server. Default: 8443."""
     backend: Backend | None = None
     """What stands behind mTLS. Default: `identity: {}`, which answers who the caller is."""
-    image: Annotated[str, text(512)] | None = None
+    image: Image | None = None
     """Image of the server, built FROM the release's own to add an application. Default: the release's own."""
     template: Template = {}
     """A partial PodTemplateSpec, merged over the generated one: sidecars, volumes, env, scheduling."""
@@ -442,9 +453,9 @@ class Condition(Model):
     """Name of the aspect."""
     status: Literal["True", "False", "Unknown"]
     """Whether it holds."""
-    observed_generation: Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})] | None = None
+    observed_generation: Generation | None = None
     """Generation of the spec that it speaks of."""
-    last_transition_time: Timestamp
+    last_transition_time: Moment
     """When `status` last changed."""
     reason: Word
     """Why, in one word."""
@@ -459,11 +470,11 @@ class ServerCertificateStatus(Model):
     """Name of the Secret."""
     serial: Hex | None = None
     """Serial number, in lower-case hex."""
-    not_before: Timestamp | None = None
+    not_before: Moment | None = None
     """Start of its validity."""
-    not_after: Timestamp | None = None
+    not_after: Moment | None = None
     """End of its validity."""
-    renewal_time: Timestamp | None = None
+    renewal_time: Moment | None = None
     """When it is renewed."""
     last_reason: Sentence | None = None
     """Why it was last issued."""
@@ -472,7 +483,7 @@ class ServerCertificateStatus(Model):
 class ClientStatus(Model):
     """The certificate of one client."""
 
-    name: Annotated[str, text(63)]
+    name: ObjectName
     """Name of the client."""
     secret_name: ObjectName | None = None
     """Name of the Secret."""
@@ -484,9 +495,9 @@ class ClientStatus(Model):
     """The same in a sentence."""
     serial: Hex | None = None
     """Serial number, in lower-case hex."""
-    not_after: Timestamp | None = None
+    not_after: Moment | None = None
     """End of its validity."""
-    renewal_time: Timestamp | None = None
+    renewal_time: Moment | None = None
     """When it is renewed."""
 
 
@@ -495,9 +506,9 @@ class AuthorityStatus(Model):
 
     fingerprint: Hex | None = None
     """SHA-256 of its certificate, in lower-case hex."""
-    not_before: Timestamp | None = None
+    not_before: Moment | None = None
     """Start of its validity."""
-    not_after: Timestamp | None = None
+    not_after: Moment | None = None
     """End of its validity."""
 
 
@@ -513,7 +524,7 @@ class AuthoritiesStatus(Model):
 class MTLSServiceStatus(Model):
     """What is; written by the operator only."""
 
-    observed_generation: Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})] | None = None
+    observed_generation: Generation | None = None
     """Generation of the spec that was last acted upon."""
     conditions: Annotated[tuple[Condition, ...], items(32, by="type")] = ()
     """Ready, Reconciling, Stalled, CertificatesIssued, TrustPropagated, AuthorityRotating, Available."""
@@ -525,7 +536,7 @@ class MTLSServiceStatus(Model):
     """Number of clients."""
     clients_ready: Count | None = None
     """Number of clients whose certificate serves."""
-    next_expiry: Timestamp | None = None
+    next_expiry: Moment | None = None
     """Soonest end of validity of any certificate."""
     authorities: AuthoritiesStatus | None = None
     """The two authorities."""
@@ -535,7 +546,7 @@ class MTLSServiceStatus(Model):
     """Label selector of the server pods, for autoscalers."""
     server_version: Word | None = None
     """Version of the server that the pods run."""
-    instance: Annotated[str, text(317)] | None = None
+    instance: Word | None = None
     """Installation of the operator that cares for this object: `<namespace>/<name>`."""
 
 
