@@ -26,7 +26,7 @@ $(VENV)/ready: requirements/dev.txt pyproject.toml
 venv: $(VENV)/ready ## Make the virtual environment
 
 .PHONY: test
-test: lint unit e2e ## Everything that continuous integration runs
+test: lint unit unit-server e2e ## Everything that continuous integration runs
 
 .PHONY: lint
 lint: venv ## Format, lint, types and import contracts
@@ -42,7 +42,7 @@ format: venv ## Format the code and mend what can be mended
 
 .PHONY: unit
 unit: venv ## Pure tests, without a cluster
-	$(BIN)/pytest tests/unit tests/property
+	$(BIN)/pytest tests/unit tests/property --ignore tests/unit/server
 
 .PHONY: generate
 generate: venv ## Write the CRDs and the API reference from the types
@@ -63,4 +63,5 @@ lock: venv ## Lock the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 	  pyproject.toml --extra operator --extra server --group dev --group build --python-version 3.11 -o requirements/dev.txt
 
--include tests/cluster/cluster.mk
+include tests/cluster/cluster.mk
+-include tests/e2e/e2e.mk tests/bench/bench.mk tests/demo/demo.mk

@@ -39,7 +39,6 @@ def merged(wanted: Object, observed: Object) -> Object:
         "annotations": {**(theirs.get("annotations") or {}), **ours.get("annotations", {})},
         "ownerReferences": ours.get("ownerReferences", []),
     }
-    metadata.pop("managedFields", None)
     return {**wanted, "type": observed.get("type", wanted["type"]), "metadata": metadata}
 
 

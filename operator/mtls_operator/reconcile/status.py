@@ -125,9 +125,11 @@ def _reconciling(world: World) -> Aspect:
     status, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
     observed = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
     updated, total = status.get("updatedReplicas", 0), status.get("replicas", 0)
-    if observed and updated >= wanted and total <= updated:
+    available = status.get("availableReplicas", 0)
+    if observed and updated >= wanted and total <= updated and available >= wanted:
         return Aspect("Reconciling", "False", "UpToDate", "")
-    return Aspect("Reconciling", "True", "RollingOut", f"{updated}/{wanted} pods are of the newest template")
+    message = f"of {wanted} pods {updated} are of the newest template and {available} are available"
+    return Aspect("Reconciling", "True", "RollingOut", message)
 
 
 def _stalled(problems: tuple[Problem, ...]) -> Aspect:

@@ -27,7 +27,8 @@ class Store:
         self._by_key: dict[Key, set[Ref]] = {}
 
     def put(self, resource: Resource, observed: Object) -> Key | None:
-        """Take in an observation and return the key it concerns, if any."""
+        """Take in an observation, which is then the store's, and return the key it concerns, if any."""
+        observed["metadata"].pop("managedFields", None)  # half of an object, and nobody here asks for it
         ref = ref_of(resource, observed)
         known = self._objects.get(ref)
         if known is not None and _is_newer(known, observed):
