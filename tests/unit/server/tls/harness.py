@@ -8,7 +8,7 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -142,16 +142,18 @@ def eventually(condition: Callable[[], object]) -> None:
 def running(
     loop_name: str,
     generation: Generation | Callable[[], Generation],
+    *,
     protocol: Callable[[], Recorder] = Echo,
     limits: Limits | None = None,
     host: str = "127.0.0.1",
+    expected_problems: Sequence[type[Exception]] = (),
 ) -> Iterator[TlsServer]:
     loop = LOOPS[loop_name]()
     limits = limits or Limits()
     log = Log()
     protocols: list[Recorder] = []
-    problems: list[object] = []
-    loop.set_exception_handler(lambda _loop, context: problems.append(context))
+    problems: list[type[Exception]] = []
+    loop.set_exception_handler(lambda _loop, context: problems.append(type(context["exception"])))
 
     def make() -> Recorder:
         protocols.append(protocol())
@@ -178,7 +180,7 @@ def running(
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
-    assert problems == []
+    assert problems == list(expected_problems)
 
 
 def client_context(
