@@ -26,13 +26,18 @@ class Kubectl:
     program: Path
     kubeconfig: Path
 
+    @property
+    def cache(self) -> Path:
+        """What kubectl remembers of the kinds; beside the cluster, for its address may be another's tomorrow."""
+        return self.kubeconfig.parent / "kubectl"
+
     def run(
         self, *arguments: str, stdin: Object | str = "", check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.program, *arguments],
             input=stdin if isinstance(stdin, str) else json.dumps(stdin),
-            env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
+            env={**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.cache)},
             capture_output=True,
             text=True,
             check=check,

@@ -26,7 +26,7 @@ def orders(namespace: str, **spec: Any) -> dict[str, Any]:
 
 
 def stored(kubectl: Kubectl, namespace: str) -> dict[str, Any]:
-    found = kubectl.get("mtls", "orders", "--namespace", namespace)
+    found = kubectl.get("mtlsservices", "orders", "--namespace", namespace)
     assert found
     return found
 
