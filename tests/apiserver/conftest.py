@@ -28,7 +28,7 @@ class Kubectl:
 
     @property
     def cache(self) -> Path:
-        """What kubectl remembers of the kinds; beside the cluster, for its address may be another's tomorrow."""
+        """What kubectl remembers of the kinds, kept apart: a later cluster may have the same address."""
         return self.kubeconfig.parent / "kubectl"
 
     def run(
