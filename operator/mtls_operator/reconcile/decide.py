@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mtls_operator.api.problems import problems
 from mtls_operator.pki.entropy import Entropy
 
 from .authorities import Authorities, decide_authorities
@@ -42,6 +43,7 @@ def decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
         wanted = {leaf.secret_name: leaf for leaf in wanted_leaves(world, authorities)}
     except ValueError as error:
         return Report(authorities), plan + Plan(problems=(Problem(INVALID_SPEC, str(error)),))
+    plan += Plan(problems=tuple(Problem(INVALID_SPEC, sentence) for sentence in problems(world.service)))
     leaves = []
     for leaf in wanted.values():
         report, step = decide_leaf(world, leaf, entropy)

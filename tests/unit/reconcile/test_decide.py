@@ -205,6 +205,15 @@ def test_a_client_certificate_names_its_one_identity(settled: Universe) -> None:
     ]
 
 
+def test_a_client_that_asks_for_too_short_a_certificate_is_served_and_told() -> None:
+    asking = service_object({"clients": [{"name": "billing", "duration": "5m"}]})
+    universe = Universe(asking)
+    assert "Create Secret orders-client-billing" in universe.settle()
+    [problem] = universe.problems
+    assert problem.reason == "InvalidSpec"
+    assert "write a duration of at least 10m" in problem.message
+
+
 def test_backend_none_has_certificates_only() -> None:
     universe = Universe(service=service_object({"backend": {"none": {}}}))
     assert universe.settle() == ["Create Secret authority-uid-1", "Create Secret orders-server"]
