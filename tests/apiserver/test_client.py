@@ -205,6 +205,11 @@ async def test_a_list_of_metadata_carries_no_contents(client: ApiClient, namespa
     assert "data" not in listed
 
 
+@pytest.mark.parametrize("metadata_only", [False, True])
+async def test_an_empty_list(client: ApiClient, namespace: str, *, metadata_only: bool) -> None:
+    assert await client.list(SECRET, namespace, metadata_only=metadata_only) == []
+
+
 async def test_a_list_of_every_namespace(client: ApiClient, namespace: str) -> None:
     await client.create(SECRET, secret(namespace, labels={"test": namespace}))
 

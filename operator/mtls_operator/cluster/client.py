@@ -154,10 +154,9 @@ class ApiClient:
             query["labelSelector"] = label_selector
         while True:
             chunk = await self._transport.send(Request("GET", collection, query, accept=accept))
-            items = chunk.get("items")
-            if items is None:
+            if not chunk.get("kind", "").endswith("List"):
                 raise UnavailableError(f"{collection} was answered with something that is no list")
-            for item in items:
+            for item in chunk.get("items") or ():
                 yield item
             query["continue"] = chunk["metadata"].get("continue", "")
             if not query["continue"]:

@@ -128,7 +128,8 @@ class Elector:
                 led = self.leads
                 pause = self.timing.renewal if led and certain else self.timing.retry
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), pause * self.random.uniform(0.8, 1.0))
+                    async with asyncio.timeout(pause * self.random.uniform(0.8, 1.0)):
+                        await stop.wait()
         finally:
             await self._release()
 
