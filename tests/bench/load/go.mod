@@ -1,0 +1,3 @@
+module mtls-operator.io/bench/load
+
+go 1.24
