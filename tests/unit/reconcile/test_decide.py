@@ -10,7 +10,7 @@ from cryptography import x509
 from mtls_operator.api import names
 from mtls_operator.reconcile.ports import SECRET, SERVICE, Object, Ref
 
-from .conftest import Universe, service_object
+from .universe import Universe, service_object
 
 FIRST_WRITES = [
     "Create Secret authority-uid-1",

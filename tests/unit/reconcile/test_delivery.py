@@ -8,7 +8,7 @@ from mtls_operator.reconcile.delivery import ASK_ALWAYS, PodReport, next_step
 from mtls_operator.reconcile.plan import Plan
 from mtls_operator.reconcile.world import Delivery
 
-from .conftest import START, Universe
+from .universe import START, Universe
 
 SECOND = timedelta(seconds=1)
 

@@ -9,7 +9,7 @@ from mtls_operator.api.settings import Settings
 from mtls_operator.reconcile.ports import Object
 from mtls_operator.reconcile.sweep import Listing, Verdict, is_believed, verdict
 
-from .conftest import SETTINGS, START
+from .universe import SETTINGS, START
 
 GONE = Listing(frozenset({"uid-other"}), timedelta(0))
 THERE = Listing(frozenset({"uid-1"}), timedelta(0))
