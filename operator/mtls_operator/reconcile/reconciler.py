@@ -16,7 +16,7 @@ from mtls_operator.pki.entropy import Entropy
 
 from .act import Actor
 from .deadlines import Deadlines
-from .decide import decide
+from .decide import INVALID_SPEC, decide
 from .plan import RETRY_TAKEN, Notice, Problem
 from .ports import MTLSSERVICE, POD, SECRET, Cluster, ConflictError, Object, Ref
 from .status import build_status, first_sight, problem_notices
@@ -89,7 +89,7 @@ class Reconciler:
             self._with.recorder.record(observed, "Warning", "OtherInstance", message)
             self._deadlines.set(key, self._with.clock() + RETRY_CLAIM)
             return False
-        world = self._observe(key, MTLSService.model_validate(observed))
+        world = self._observe(key, MTLSService.model_validate({**observed, "spec": {}}))
         try:
             await self._apply_status(world, first_sight(world), precondition=True)
         except ConflictError:
@@ -127,7 +127,11 @@ class Reconciler:
         try:
             service = MTLSService.model_validate(observed)
         except ValidationError as error:
-            logger.warning("spec not understood", extra={"service": key, "errors": error.error_count()})
+            fields = sorted({".".join(map(str, detail["loc"])) for detail in error.errors()})
+            message = (
+                f"this operator does not understand {', '.join(fields)}; upgrade it to the version of the CRD"
+            )
+            self._with.recorder.record(observed, "Warning", INVALID_SPEC, message)
             return None
         for ref, seen in tuple(self._with.actor.taken.items()):
             if self._concerns(service, ref) and self._with.clock() - seen >= RETRY_TAKEN:

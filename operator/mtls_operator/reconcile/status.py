@@ -21,6 +21,10 @@ MAX_CLIENTS = 50
 """Clients listed; a longer list would cost the API server dearly at each write."""
 
 
+MAX_VERSION = 64
+"""A pod is not trusted to say no more than the schema of status takes."""
+
+
 class Aspect(NamedTuple):
     """A condition without its dates."""
 
@@ -55,7 +59,7 @@ def build_status(world: World, report: Report, problems: tuple[Problem, ...]) ->
         "authorities": _authorities(report),
         "replicas": (deployment.get("status") or {}).get("replicas", 0) if deployment else 0,
         "selector": ",".join(f"{key}={value}" for key, value in sorted(selector(world.service).items())),
-        "serverVersion": versions[0] if versions else None,
+        "serverVersion": versions[0][:MAX_VERSION] if versions else None,
         "instance": world.settings.identity,
     }
     return {field: value for field, value in status.items() if value is not None}

@@ -76,5 +76,4 @@ def _server(world: World, authorities: Authorities) -> WantedLeaf:
 
 
 def _key_profile(world: World) -> KeyProfile:
-    wanted = defaults.key_profile(world.service.spec.certificates)
-    return KeyProfile(wanted.algorithm, wanted.size) if wanted.size else KeyProfile(wanted.algorithm)
+    return KeyProfile(*defaults.key_profile(world.service.spec.certificates))
