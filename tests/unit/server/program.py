@@ -28,14 +28,19 @@ class Lines:
 
     def __init__(self) -> None:
         self._lines: list[dict[str, Any]] = []
+        self._ended = False
         self._came = threading.Condition()
 
     def read(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
         for text in process.stderr:
+            line = json.loads(text) if text.startswith("{") else {"message": text}
             with self._came:
-                self._lines.append(json.loads(text))
+                self._lines.append(line)
                 self._came.notify_all()
+        with self._came:
+            self._ended = True
+            self._came.notify_all()
 
     @property
     def all(self) -> list[dict[str, Any]]:
@@ -48,7 +53,8 @@ class Lines:
     def expect(self, **wanted: object) -> dict[str, Any]:
         """Wait for a line with these fields and return it."""
         with self._came:
-            assert self._came.wait_for(lambda: self._find(wanted), PATIENCE), (wanted, self._lines)
+            self._came.wait_for(lambda: self._find(wanted) or self._ended, PATIENCE)
+            assert self._find(wanted), (wanted, self._lines)
             return self._find(wanted)[0]
 
     def _find(self, wanted: dict[str, object]) -> list[dict[str, Any]]:
@@ -150,7 +156,8 @@ def running(world: World, directory: Path, *arguments: str, deliver_first: bool 
         *("--port", "0", "--admin-port", "0", "--drain-delay", "0.1"),
         *arguments,
     ]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'operator'}:{ROOT}"}
+    path = os.pathsep.join([str(ROOT / "operator"), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
