@@ -108,13 +108,7 @@ def _certificates(file: str, pem: bytes) -> tuple[x509.Certificate, ...]:
         certificates = tuple(x509.load_pem_x509_certificates(pem))
         for certificate in certificates:
             _ = certificate.extensions, certificate.public_key()
-    except (
-        ValueError,
-        TypeError,
-        UnsupportedAlgorithm,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ):
+    except Exception:  # noqa: BLE001 - the parser raises errors of many kinds
         raise MaterialError(
             Fault.UNREADABLE, f"{file} does not hold PEM certificates that can be parsed"
         ) from None
