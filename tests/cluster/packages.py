@@ -4,6 +4,7 @@ import subprocess
 
 from tests.cluster.errors import ClusterError
 from tests.cluster.progress import step
+from tests.cluster.shell import run
 
 
 def require(*names: str) -> None:
@@ -29,8 +30,4 @@ def _installed(name: str) -> bool:
 
 
 def _apt(*arguments: str) -> None:
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    command = ["apt-get", "--quiet", *arguments]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise ClusterError(f"`{' '.join(command)}` failed: {result.stderr.strip()[-500:]}")
+    run("apt-get", "--quiet", *arguments, environment={"DEBIAN_FRONTEND": "noninteractive"})

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -15,7 +16,9 @@ def step(what: str) -> Iterator[None]:
     outcome = "failed"
     try:
         if _console.is_terminal:
-            with _console.status(f"{what} …"):
+            columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+            with Progress(*columns, console=_console, transient=True) as progress:
+                progress.add_task(f"{what} …", total=None)
                 yield
         else:
             sys.stderr.write(f"{what} … ")
