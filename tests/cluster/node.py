@@ -29,6 +29,7 @@ def start(cluster: Cluster) -> None:
     if running(cluster):
         return
     stop(cluster)
+    (cluster.state / "node").mkdir(exist_ok=True)
     with step(f"Starting the node {cluster.node_name}"):
         cgroups.create(cluster.system_name)
         namespaces.create(cluster)
@@ -41,7 +42,9 @@ def start(cluster: Cluster) -> None:
 
 
 def stop(cluster: Cluster) -> None:
-    """End all processes of the node and remove its interfaces, cgroups, mounts and namespaces."""
+    """End all processes of the node, if there ever was one, and remove what it has on the machine."""
+    if not (cluster.state / "node").exists():
+        return
     for name in "kubelet", "kube-proxy", "coredns":
         Daemon(cluster, name).stop()
     cgroups.kill(cluster.system_name)
