@@ -9,8 +9,8 @@ import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 from uvicorn.config import Config
-from uvicorn.server import ServerState
 
+from mtls_server.graceful import DrainState
 from mtls_server.http import StrictProtocol
 from mtls_server.watch import Watcher
 
@@ -118,7 +118,7 @@ async def listen(app: ASGI3Application, host: str | None, port: int) -> asyncio.
         server_header=False,
     )
     config.load()
-    state = ServerState()
+    state = DrainState()
     return await asyncio.get_running_loop().create_server(
         lambda: StrictProtocol(config, state, {}), host, port
     )

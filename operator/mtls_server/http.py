@@ -10,9 +10,9 @@ from typing import Any, Final, cast
 import httptools
 import msgspec
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from mtls_server.graceful import DrainState, GracefulProtocol
 from mtls_server.identity import Identity, Refusal, Tls
 from mtls_server.material import Peer
 
@@ -89,7 +89,7 @@ class _RefusedRequestError(Exception):
     """Stops the parser."""
 
 
-class StrictProtocol(HttpToolsProtocol):
+class StrictProtocol(GracefulProtocol):
     """Answers what is malformed or too large itself, and never merges trailers into the headers."""
 
     _answer = MALFORMED
@@ -102,6 +102,11 @@ class StrictProtocol(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the timer, which uvicorn forgets where the connection was reset."""
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse, and bound what the parser may hold back: an unfinished head, field or trailer."""
@@ -164,7 +169,7 @@ class PeerProtocol(StrictProtocol):
     def __init__(
         self,
         config: Config,
-        server_state: ServerState,
+        server_state: DrainState,
         app_state: dict[str, Any],
         peer_refused: PeerRefused,
     ) -> None:

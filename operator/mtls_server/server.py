@@ -31,13 +31,13 @@ class Drain:
     """When it ends whatever is still under way, counted from the signal."""
 
 
-async def serve(listener: Listener, drain: Drain, draining: Callable[[], None]) -> None:
+async def serve(listener: Listener, drain: Drain, *at_signal: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once.
 
     Args:
         listener: accepts already; closed in the end.
         drain: how to end.
-        draining: called at the signal, to make the server unready.
+        *at_signal: are called first: make the server unready, tell the connections.
     """
     loop = asyncio.get_running_loop()
     signals = asyncio.Queue[None]()
@@ -45,7 +45,8 @@ async def serve(listener: Listener, drain: Drain, draining: Callable[[], None]) 
         loop.add_signal_handler(number, signals.put_nowait, None)
     try:
         await signals.get()
-        draining()
+        for call in at_signal:
+            call()
         ends = {asyncio.create_task(_drain(listener, drain)), asyncio.create_task(signals.get())}
         await asyncio.wait(ends, timeout=drain.grace, return_when=asyncio.FIRST_COMPLETED)
         for end in ends:

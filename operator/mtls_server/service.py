@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from mtls_server import admin
 from mtls_server.context import TlsSettings
+from mtls_server.graceful import DrainState
 from mtls_server.http import PeerProtocol
 from mtls_server.observe import Telemetry
 from mtls_server.server import Drain, serve
@@ -60,7 +61,7 @@ async def run(options: Options) -> None:
     watcher = Watcher(options.directory, options.tls, telemetry)
     readiness = admin.Readiness(watcher)
     config = _configure(options)
-    state = ServerState()
+    state = DrainState()
     async with (
         _admin_port(admin.application(readiness, registry), options),
         _in_background(watcher.run(), _keep_date(state)),
@@ -76,7 +77,7 @@ async def run(options: Options) -> None:
         listener = Listener(sockets, limits, watcher.current, protocol_factory, telemetry)
         readiness.listening = True
         LOGGER.info("serving", extra={"fields": {"port": sockets[0].getsockname()[1]}})
-        await serve(listener, options.drain, readiness.drain)
+        await serve(listener, options.drain, readiness.drain, state.drain)
 
 
 def _end_on_signal() -> None:
