@@ -1,7 +1,7 @@
 """What runs in the caller's pod: it calls without a pause, and prints what it met as lines of JSON.
 
 Its source is handed to the pod as it is, so it needs nothing but Python's standard library. A line tells of
-the time since the last one: requests answered, serials of the certificates that new connections met, failures.
+the time since the last one: requests answered, serials of certificates that new connections met, failures.
 """
 
 import http.client
