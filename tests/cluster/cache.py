@@ -47,8 +47,11 @@ def locked(lock: Path) -> Iterator[None]:
         yield
 
 
-def built(kind: str, version: str, build: Callable[[Path], None]) -> Path:
-    """Return the directory of this kind and version, filled once by `build`, whole or not at all."""
+def built(kind: str, version: str, build: Callable[[Path], None], *, keep: int | None = None) -> Path:
+    """Return the directory of this kind and version, filled once by `build`, whole or not at all.
+
+    Of earlier versions only the latest stay, where `keep` says how many there may be.
+    """
     target = root() / kind / version
     if target.exists():
         return target
@@ -63,4 +66,13 @@ def built(kind: str, version: str, build: Callable[[Path], None]) -> Path:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+        if keep:
+            _remove_older(target.parent, keep)
     return target
+
+
+def _remove_older(folder: Path, keep: int) -> None:
+    versions = [path for path in folder.iterdir() if path.is_dir()]
+    versions.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in versions[keep:]:
+        shutil.rmtree(old)

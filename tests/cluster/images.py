@@ -1,8 +1,7 @@
 import os
-import shutil
 import subprocess
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.cluster import cache, packages
@@ -23,11 +22,25 @@ INPUTS = {
     "server-test": ["Containerfile", "requirements/build.txt", "requirements/test.txt"],
 }
 PUBLISHED = ["operator", "server"]
+KEPT = 3
 
 
 def archives() -> list[Path]:
     """Return the archives of the images that a cluster runs, built where what goes into them has changed."""
-    return [_built(target) / f"{target}.tar" for target in PUBLISHED]
+    return [_published(target) for target in PUBLISHED]
+
+
+def archive_of(context: Path, name: str) -> Path:
+    """Return the archive of another image: that of the Containerfile in this folder, upon our base."""
+    base = _base()
+    version = cache.key(base, name, cache.tree_key(context, ["."]))
+
+    def build(folder: Path) -> None:
+        log = folder.parent / "build.log"
+        _build(name, context, log, f"--build-arg=BASE={base}")
+        _write_archive(name, folder / f"{context.name}.tar", log)
+
+    return cache.built(f"images/{context.name}", version, build, keep=KEPT) / f"{context.name}.tar"
 
 
 def tag(target: str) -> str:
@@ -37,8 +50,10 @@ def tag(target: str) -> str:
 
 def run_server_tests(arguments: Sequence[str]) -> int:
     """Run pytest on this source tree under the very Python and OpenSSL that the server's image ships."""
-    _built("server-test")
-    container = run(*_buildah("from"), tag("server-test")).strip()
+    target, base = "server-test", _base()
+    name = f"localhost/mtls-{target}:{_version(target, base)}"
+    _once(name, lambda: _build_target(target, name, base, _folder() / f"{target}.log"))
+    container = run(*_buildah("from"), name).strip()
     try:
         options = ["--isolation", "chroot", "--volume", f"{SOURCE}:/source:ro"]
         pytest = ["python", "-m", "pytest", "-p", "no:cacheprovider", *arguments]
@@ -47,32 +62,38 @@ def run_server_tests(arguments: Sequence[str]) -> int:
         run(*_buildah("rm"), container)
 
 
-def _built(target: str) -> Path:
-    """Return the folder with an image's archive; those of earlier sources go."""
-    if os.geteuid() != 0:
-        raise ClusterError("Images are built in a chroot: run this as root.")
-    packages.require(*DEBIAN_PACKAGES)
-    base = _base()
-    kind = f"images/{target}"
-    version = cache.key(base, tag(target), cache.tree_key(SOURCE, INPUTS[target]))
-    folder = cache.built(kind, version, lambda folder: _build(target, base, folder))
-    for other in folder.parent.iterdir():
-        if other.is_dir() and other != folder:
-            shutil.rmtree(other)
-    return folder
+def _published(target: str) -> Path:
+    name, base = tag(target), _base()
+
+    def build(folder: Path) -> None:
+        log = folder.parent / "build.log"
+        _build_target(target, name, base, log)
+        _write_archive(name, folder / f"{target}.tar", log)
+
+    folder = cache.built(f"images/{target}", _version(target, base), build, keep=KEPT)
+    return folder / f"{target}.tar"
 
 
-def _build(target: str, base: str, folder: Path) -> None:
-    name = tag(target)
-    log = cache.root() / "images" / f"{target}.log"
-    options = ["--isolation", "chroot", "--layers", "--target", target, "--tag", name]
-    options += [f"--build-arg={name}={value}" for name, value in {"BASE": base, **_pip_settings()}.items()]
-    options += [f"--volume={_certificates()}:{MOUNTED_CERTIFICATES}:ro"]
+def _version(target: str, base: str) -> str:
+    return cache.key(base, tag(target), cache.tree_key(SOURCE, INPUTS[target]))
+
+
+def _build_target(target: str, name: str, base: str, log: Path) -> None:
+    settings = {"BASE": base, **_pip_settings()}
+    arguments = [f"--build-arg={key}={value}" for key, value in settings.items()]
+    volume = f"--volume={_certificates()}:{MOUNTED_CERTIFICATES}:ro"
+    _build(name, SOURCE, log, "--target", target, *arguments, volume)
+
+
+def _build(name: str, context: Path, log: Path, *options: str) -> None:
     with step(f"Building {name}"):
-        _logged([*_buildah("bud"), *options, str(SOURCE)], log)
-    if target in PUBLISHED:
-        with step(f"Writing the archive of {name}"):
-            _logged([*_buildah("push"), name, f"docker-archive:{folder / target}.tar:{name}"], log)
+        common = ["--isolation", "chroot", "--layers", "--tag", name]
+        _logged([*_buildah("bud"), *common, *options, str(context)], log)
+
+
+def _write_archive(name: str, file: Path, log: Path) -> None:
+    with step(f"Writing the archive of {name}"):
+        _logged([*_buildah("push"), name, f"docker-archive:{file}:{name}"], log)
 
 
 def _pip_settings() -> dict[str, str]:
@@ -87,14 +108,17 @@ def _certificates() -> str:
 
 def _base() -> str:
     """Return the name of the base image, which is made from Debian's packages once."""
+    if os.geteuid() != 0:
+        raise ClusterError("Images are built in a chroot: run this as root.")
+    packages.require(*DEBIAN_PACKAGES)
     version = cache.key(SUITE, *LEFT_OUT)
     name = f"localhost/debian:{SUITE}-{version}"
-    cache.built("images/base", version, lambda folder: _build_base(name, folder))
+    _once(name, lambda: _build_base(name))
     return name
 
 
-def _build_base(name: str, folder: Path) -> None:
-    root = folder / "root.tar"
+def _build_base(name: str) -> None:
+    root = _folder() / "root.tar"
     exclusions = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
     with step(f"Making the base image from Debian {SUITE}"):
         run("mmdebstrap", "--quiet", "--variant=minbase", *exclusions, SUITE, root)
@@ -104,18 +128,22 @@ def _build_base(name: str, folder: Path) -> None:
     root.unlink()
 
 
+def _once(name: str, build: Callable[[], None]) -> None:
+    """Build an image unless the store has it."""
+    with cache.locked(_folder() / ".lock"):
+        look = [*_buildah("inspect"), "--type", "image", name]
+        if subprocess.run(look, capture_output=True, check=False).returncode:
+            build()
+
+
+def _folder() -> Path:
+    return cache.root() / "images"
+
+
 def _buildah(command: str) -> list[str]:
     """Keep images apart from the user's, and mounts in a namespace that goes with the command."""
-    images = cache.root() / "images"
-    storage = [
-        "--root",
-        str(images / "storage"),
-        "--runroot",
-        str(images / "run"),
-        "--storage-driver",
-        "overlay",
-    ]
-    return ["unshare", "--mount", "buildah", *storage, command]
+    places = ["--root", str(_folder() / "storage"), "--runroot", str(_folder() / "run")]
+    return ["unshare", "--mount", "buildah", *places, "--storage-driver", "overlay", command]
 
 
 def _logged(command: list[str], log: Path) -> None:
