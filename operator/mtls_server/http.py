@@ -47,39 +47,44 @@ ONE_HOST: Final = Answer(400, "not_one_host", "a request carries exactly one Hos
 ENCODED_BODY_IN_1_0: Final = Answer(
     400, "transfer_encoding_in_http_1_0", "HTTP/1.0 knows no Transfer-Encoding; send Content-Length"
 )
+BAD_TARGET: Final = Answer(
+    400,
+    "bad_target",
+    "the target is a path that begins with /, or https:// with the very Host and such a path",
+)
 NO_UPGRADE: Final = Answer(
     501, "upgrade_not_supported", "the protocol of a connection cannot be changed here"
 )
 
 
-def judge_head(version: str, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
+def judge_head(version: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
     """Say what is wrong with a request's head, beside what httptools refuses itself.
 
     Args:
         version: ``1.1`` or ``1.0``.
-        url: the request's target.
+        target: as the request line has it.
         headers: names in lower case, in the order received.
     """
-    if len(headers) > MAX_HEADERS:
-        return HEAD_TOO_LARGE
-    size = len(url)
-    hosts = 0
+    size = len(target)
+    hosts = []
     encoded = False
     for name, value in headers:
         size += len(name) + len(value)
         if name == b"host":
-            hosts += 1
+            hosts.append(value)
         elif name == b"transfer-encoding":
             encoded = True
-    if size > MAX_HEAD_BYTES:
+    if size > MAX_HEAD_BYTES or len(headers) > MAX_HEADERS:
         return HEAD_TOO_LARGE
-    if version == "1.1":
-        return ONE_HOST if hosts != 1 else None
-    if version != "1.0":
+    if version not in {"1.0", "1.1"}:
         return MALFORMED
-    if encoded:
+    if len(hosts) > 1 or (version == "1.1" and not hosts):
+        return ONE_HOST
+    if version == "1.0" and encoded:
         return ENCODED_BODY_IN_1_0
-    return ONE_HOST if hosts > 1 else None
+    if not target.startswith((b"/", b"https://%b/" % b"".join(hosts))):
+        return BAD_TARGET
+    return None
 
 
 _DROPPED_TRAILERS: Final = cast("list[tuple[bytes, bytes]]", deque(maxlen=0))
@@ -113,7 +118,11 @@ class StrictProtocol(GracefulProtocol):
         self._advanced = False
         try:
             self.parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        except httptools.HttpParserError as error:
+            if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(
+                error.__context__, _RefusedRequestError
+            ):
+                raise  # a mistake of ours, not of the client
             self.refuse(self._answer)
             return
         self._unfinished = 0 if self._advanced else self._unfinished + len(data)

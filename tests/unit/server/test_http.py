@@ -128,6 +128,13 @@ def test_a_refused_peer_is_answered_even_if_its_request_is_nonsense(program: Pro
             400,
             "transfer_encoding_in_http_1_0",
         ),
+        (b"GET http://orders/ HTTP/1.1\r\nHost: orders\r\n\r\n", 400, "bad_target"),
+        (b"GET https://other/ HTTP/1.1\r\nHost: orders\r\n\r\n", 400, "bad_target"),
+        (b"GET https://orders HTTP/1.1\r\nHost: orders\r\n\r\n", 400, "bad_target"),
+        (b"GET https://orders@other/ HTTP/1.1\r\nHost: orders\r\n\r\n", 400, "bad_target"),
+        (b"OPTIONS * HTTP/1.1\r\nHost: orders\r\n\r\n", 400, "bad_target"),
+        (b"GET /\xff HTTP/1.1\r\nHost: orders\r\n\r\n", 400, "malformed_request"),
+        (b"GET /\x00 HTTP/1.1\r\nHost: orders\r\n\r\n", 400, "malformed_request"),
         (GET + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "malformed_request"),
         (GET + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "malformed_request"),
         (b"GET / HTTP/1.1\nHost: orders\n\n", 400, "malformed_request"),
@@ -158,6 +165,12 @@ def test_a_malformed_request_behind_a_good_one_closes_the_connection(program: Pr
     with program.connect() as connection:
         connection.send(b"GET /slow HTTP/1.1\r\nHost: orders\r\n\r\nnonsense\r\n\r\n")
         assert connection.ends_with_close_notify()
+
+
+def test_an_absolute_target_of_the_very_host_passes(program: Program) -> None:
+    with program.connect() as connection:
+        connection.send(b"GET https://orders/a?b HTTP/1.1\r\nHost: orders\r\n\r\n")
+        assert connection.answer().json["path"] == "/a"
 
 
 def test_http_1_0_passes_without_host(program: Program) -> None:

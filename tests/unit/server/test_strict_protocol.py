@@ -1,0 +1,84 @@
+"""Time and memory that a client can claim of the HTTP protocol; TLS plays no part here."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+from uvicorn.config import Config
+
+from mtls_server.graceful import DrainState
+from mtls_server.http import StrictProtocol
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+async def empty(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@dataclass
+class Served:
+    port: int
+    protocols: list[StrictProtocol] = field(default_factory=list)
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+
+@asynccontextmanager
+async def serving(keep_alive: int) -> AsyncIterator[Served]:
+    config = Config(
+        empty, http=StrictProtocol, ws="none", lifespan="off", log_config=None, timeout_keep_alive=keep_alive
+    )
+    config.load()
+    served = Served(0)
+
+    def protocol() -> StrictProtocol:
+        served.protocols.append(StrictProtocol(config, DrainState(), {}))
+        return served.protocols[-1]
+
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    served.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield served
+
+
+async def test_a_silent_connection_is_closed() -> None:
+    async with serving(keep_alive=1) as served:
+        reader, writer = await served.connect()
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+
+async def test_a_head_that_drips_is_closed_though_bytes_keep_coming() -> None:
+    async with serving(keep_alive=1) as served:
+        reader, writer = await served.connect()
+        end = asyncio.create_task(reader.read())
+        async with asyncio.timeout(5):
+            for byte in REQUEST * 10:
+                if end.done():
+                    break
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0.1)
+        assert await end == b""
+        writer.close()
+
+
+async def test_a_reset_connection_leaves_no_timer() -> None:
+    async with serving(keep_alive=60) as served:
+        reader, writer = await served.connect()
+        writer.write(REQUEST)
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 204")
+        (protocol,) = served.protocols
+        assert protocol.timeout_keep_alive_task is not None
+        connection: socket.socket = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        await asyncio.sleep(0.1)
+        assert not protocol.connections
+        assert protocol.timeout_keep_alive_task is None
