@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import cluster as clusters
-from tests.cluster import Cluster, api, control_plane, node
+from tests.cluster import Cluster, api, control_plane, node, packages
 from tests.cluster.processes import Daemon
 from tests.e2e import traces
 
@@ -24,6 +24,7 @@ PODS = "/api/v1/namespaces/default/pods"
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_before_and_after() -> Iterator[None]:
+    packages.require("curl")
     clusters.down(NAME)
     yield
     clusters.down(NAME)
