@@ -1,0 +1,92 @@
+"""The operator writes what is needed and nothing else, as the API server's audit log proves."""
+
+import time
+from collections import Counter
+from functools import partial
+
+import pytest
+
+from tests.cluster.layout import Cluster
+from tests.e2e.audit import Audit, count
+from tests.e2e.figures import Figures
+from tests.e2e.installation import Operator
+from tests.e2e.manifests import mtls_service
+from tests.e2e.namespaces import Namespace
+from tests.e2e.waiting import until
+
+pytestmark = pytest.mark.e2e
+
+SERVICES = 50
+SETTLED = 6.0
+"""Seconds in which everything that follows from a change has happened."""
+
+
+def test_an_operator_that_restarts_among_fifty_services_writes_nothing(
+    namespace: Namespace, operator: Operator, cluster: Cluster
+) -> None:
+    services = [mtls_service(f"s{number}", namespace.name, **spec(number)) for number in range(SERVICES)]
+    namespace.kubectl.apply(*services)
+    for service in services:
+        namespace.ready(service["metadata"]["name"], seconds=120)
+    time.sleep(SETTLED)
+
+    operator.stop()
+    audit = Audit(cluster.audit_log)
+    operator.start()
+    seen = partial(has_listed_services, audit, operator.account)
+    until("the operator has seen the services", seen, seconds=30)
+    time.sleep(SETTLED)
+
+    assert audit.writes(operator.account) == []
+
+
+def spec(number: int) -> dict[str, object]:
+    """Mix certificates only, servers that are scaled to nothing, and some that run."""
+    clients = [{"name": "billing"}]
+    if number % 10 == 0:
+        return {"clients": clients, "replicas": 1}
+    if number % 3 == 0:
+        return {"clients": clients, "replicas": 0}
+    return {"clients": clients, "backend": {"none": {}}}
+
+
+def has_listed_services(audit: Audit, account: str) -> bool:
+    verbs = {request.verb for request in audit.requests(account) if request.resource == "mtlsservices"}
+    return "watch" in verbs
+
+
+def test_a_rotation_costs_one_secret_one_status_and_one_touch_for_each_pod(
+    namespace: Namespace, operator: Operator, cluster: Cluster, figures: Figures
+) -> None:
+    service = mtls_service(
+        "thrifty", namespace.name, replicas=2, certificates={"duration": "60s"}, clients=[{"name": "billing"}]
+    )
+    first_issue = Audit(cluster.audit_log)
+    namespace.apply_ready(service)
+    time.sleep(SETTLED)
+    figures.record(
+        "API-server writes for one first issue (2 pods, 1 client)",
+        len(first_issue.writes(operator.account, namespace.name))
+        + len(first_issue.writes(operator.account, operator.namespace)),
+        "writes",
+    )
+
+    audit = Audit(cluster.audit_log)
+    serial = namespace.status("thrifty")["serverCertificate"]["serial"]
+
+    def rotated() -> bool:
+        return bool(namespace.status("thrifty")["serverCertificate"]["serial"] != serial)
+
+    until("it is rotated", rotated, seconds=40)
+    time.sleep(SETTLED)
+
+    writes = audit.writes(operator.account)
+    assert count(writes) == Counter({"update secrets": 1, "patch mtlsservices/status": 1, "patch pods": 2}), [
+        str(write) for write in writes
+    ]
+    assert {write.namespace for write in writes} == {namespace.name}
+    reads = [
+        request for request in audit.requests(operator.account, namespace.name) if request.verb != "watch"
+    ]
+    assert set(reads) == set(writes), "nothing is read for a rotation"
+    figures.record("API-server writes for one rotation (2 pods)", len(writes), "writes")
