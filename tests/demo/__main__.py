@@ -79,8 +79,7 @@ def _down() -> None:
     if not targets.is_given():
         targets.remove()
         return
-    target = targets.choose()
-    target.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+    targets.given().kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
     telling.say(
         f"The namespace {NAMESPACE} is gone. The operator stays, since others may use it; remove it with "
         f"`helm uninstall {RELEASE} --namespace {RELEASE}`."

@@ -27,7 +27,8 @@ def install_operator(target: Target) -> None:
     target.kubectl("delete", "secret", f"--namespace={RELEASE}", f"--selector={_INTERRUPTED}")
     telling.command(["helm", *command])
     with step("Waiting until the operator is ready"):
-        target.run("helm", *command, "--reset-then-reuse-values")
+        remedy = f"See why: kubectl --namespace={RELEASE} describe pods"
+        target.run("helm", *command, "--reset-then-reuse-values", remedy=remedy)
 
 
 def apply_sample(target: Target) -> None:
@@ -50,7 +51,7 @@ def apply_sample(target: Target) -> None:
     telling.say(target.kubectl(*apply).strip())
     telling.command(["kubectl", *wait])
     with step("Waiting until the service is ready"):
-        target.kubectl(*wait)
+        target.kubectl(*wait, remedy=f"See why: kubectl {IN_NAMESPACE} describe mtls,pods")
     show = ["get", "mtls,secrets,services,pods", IN_NAMESPACE]
     telling.command(["kubectl", *show])
     telling.say(target.kubectl(*show).strip())

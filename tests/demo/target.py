@@ -28,11 +28,11 @@ class Target:
     def command(self, program: str, *arguments: str) -> list[str]:
         return [self.programs[program], *arguments]
 
-    def run(self, program: str, *arguments: str, stdin: str = "") -> str:
+    def run(self, program: str, *arguments: str, stdin: str = "", remedy: str = "") -> str:
         """Run kubectl or helm and return what it printed.
 
         Raises:
-            ClusterError: it failed; says which command, and its own words.
+            ClusterError: it failed; says which command, its own words, and the remedy.
         """
         result = subprocess.run(
             self.command(program, *arguments),
@@ -43,21 +43,41 @@ class Target:
             check=False,
         )
         if result.returncode:
-            raise ClusterError(f"`{program} {' '.join(arguments)}` failed:\n{result.stderr.strip()}")
+            failure = f"`{program} {' '.join(arguments)}` failed:\n{result.stderr.strip()}"
+            raise ClusterError(f"{failure}\n{remedy}" if remedy else failure)
         return result.stdout
 
-    def kubectl(self, *arguments: str, stdin: str = "") -> str:
-        return self.run("kubectl", *arguments, stdin=stdin)
+    def kubectl(self, *arguments: str, stdin: str = "", remedy: str = "") -> str:
+        return self.run("kubectl", *arguments, stdin=stdin, remedy=remedy)
 
     def version(self) -> str:
-        """Return the version of Kubernetes; this fails where no cluster answers."""
-        answer = json.loads(self.kubectl("version", "--output=json"))
+        """Return the version of Kubernetes, and so tell that it answers."""
+        remedy = "Let KUBECONFIG name a cluster that answers, or unset it for one on this machine."
+        answer = json.loads(self.kubectl("version", "--output=json", remedy=remedy))
         return str(answer["serverVersion"]["gitVersion"])
 
 
 def choose() -> Target:
-    """Return the cluster to use, started if it is our own."""
-    return _of_the_environment() if is_given() else _own()
+    """Return the cluster to use, started if it is our own, with images that it finds.
+
+    Raises:
+        ClusterError: KUBECONFIG names it, and IMAGE_REGISTRY does not say where the images are.
+    """
+    if not is_given():
+        return _own()
+    registry = os.environ.get("IMAGE_REGISTRY")
+    if not registry:
+        raise ClusterError(
+            "KUBECONFIG is set, so the demonstration goes to that cluster, which must find the images: "
+            "push what `make images` builds to a registry and set IMAGE_REGISTRY to it, such as "
+            "registry.example.com/team. For a cluster of its own on this machine, unset KUBECONFIG."
+        )
+    return given({"image.registry": registry})
+
+
+def given(settings: Mapping[str, str] | None = None) -> Target:
+    """Return the cluster that KUBECONFIG names."""
+    return Target({name: _program(name) for name in ("kubectl", "helm")}, settings or {})
 
 
 def is_given() -> bool:
@@ -79,18 +99,6 @@ def _own() -> Target:
     built = {"podAnnotations.demo-build": archives[0].parent.name}
     environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
     return Target(programs, built, cluster.kubeconfig, environment)
-
-
-def _of_the_environment() -> Target:
-    registry = os.environ.get("IMAGE_REGISTRY")
-    if not registry:
-        raise ClusterError(
-            "KUBECONFIG is set, so the demonstration goes to that cluster, which must find the images: "
-            "push what `make images` builds to a registry and set IMAGE_REGISTRY to it, such as "
-            "registry.example.com/team. For a cluster of its own on this machine, unset KUBECONFIG."
-        )
-    programs = {name: _program(name) for name in ("kubectl", "helm")}
-    return Target(programs, {"image.registry": registry})
 
 
 def _program(name: str) -> str:
