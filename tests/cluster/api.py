@@ -8,10 +8,12 @@ from typing import Any
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import Cluster, Port
 
+UNREACHABLE = OSError, http.client.HTTPException
+
 
 def get(cluster: Cluster, path: str) -> dict[str, Any] | None:
     """Return an object, or None where the API server has none or does not answer."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(*UNREACHABLE):
         status, body = _request(cluster, "GET", path)
         if status == HTTPStatus.OK:
             found: dict[str, Any] = json.loads(body)
@@ -27,7 +29,7 @@ def create(cluster: Cluster, path: str, manifest: dict[str, Any]) -> None:
 
 
 def succeeds(cluster: Cluster, path: str, port: Port = Port.API) -> bool:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(*UNREACHABLE):
         return _request(cluster, "GET", path, port=port)[0] == HTTPStatus.OK
     return False
 

@@ -16,7 +16,6 @@ AUDIT_POLICY = {
     "rules": [{"level": "Metadata"}],
 }
 
-
 # The controller manager has made this once it works, and no pod is admitted before.
 DEFAULT_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 
@@ -35,6 +34,7 @@ def start(cluster: Cluster) -> None:
         _start(cluster, "kube-controller-manager", _controller_manager(cluster), programs)
         _start(cluster, "kube-scheduler", _component(cluster, "kube-scheduler", Port.SCHEDULER), programs)
         _wait_for(cluster, "kube-scheduler", Port.SCHEDULER, "/healthz")
+        _wait_for(cluster, "kube-controller-manager", Port.CONTROLLER_MANAGER, "/healthz")
         _wait_for(cluster, "kube-controller-manager", Port.API, DEFAULT_ACCOUNT)
 
 

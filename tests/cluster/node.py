@@ -121,7 +121,7 @@ def _wait_until_ready(cluster: Cluster) -> None:
 
 def _answers(cluster: Cluster, port: int, path: str) -> bool:
     connection = http.client.HTTPConnection(str(cluster.node_address), port, timeout=5)
-    with contextlib.closing(connection), contextlib.suppress(OSError):
+    with contextlib.closing(connection), contextlib.suppress(*api.UNREACHABLE):
         connection.request("GET", path)
         return connection.getresponse().status == HTTPStatus.OK
     return False
