@@ -88,6 +88,7 @@ def operator(kubectl: Kubectl, reader: Reader, witness: Witness) -> Iterator[Ope
     operator.install()
     yield operator
     operator.uninstall()
+    operator.remove_kind()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from tests.e2e.reader import POD, SECRET, Object, Reader
 from tests.e2e.waiting import until
 
 CHART = Path(__file__).parents[2] / "helm" / "mtls-operator"
+CRD = "mtlsservices.mtls-operator.io"
 VALUES: Mapping[str, str] = {"sweep.interval": "2s", "sweep.grace": "5s"}
 """Orphaned authorities go soon, so that a test can see it."""
 
@@ -35,6 +36,10 @@ class Operator:
     def uninstall(self) -> None:
         self.kubectl.helm("uninstall", self.name, f"--namespace={self.namespace}", "--wait")
         self.kubectl("delete", "namespace", self.namespace)
+
+    def remove_kind(self) -> None:
+        """Remove what helm keeps: the CRD, and with it all services."""
+        self.kubectl("delete", "crd", CRD)
 
     def stop(self) -> None:
         self._scale(0)

@@ -69,10 +69,11 @@ class Reader:
         while not stop.is_set():
             try:
                 for event in query.watch(since=version):
+                    if stop.is_set() or event.type == "ERROR":
+                        version = None
+                        break
                     version = event.object.obj["metadata"]["resourceVersion"]
                     yield event.type, event.object.obj
-                    if stop.is_set():
-                        return
             except HTTPError:  # this version is no longer kept, or the kind is not served
                 version = None
                 stop.wait(0.2)

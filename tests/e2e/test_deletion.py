@@ -12,7 +12,7 @@ from tests.cluster import control_plane
 from tests.cluster.layout import Cluster
 from tests.e2e import etcd
 from tests.e2e.audit import Audit
-from tests.e2e.installation import Operator
+from tests.e2e.installation import CRD, Operator
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.manifests import mtls_service
 from tests.e2e.namespaces import Namespace
@@ -22,7 +22,6 @@ from tests.e2e.witness import Witness
 
 pytestmark = pytest.mark.e2e
 
-CRD = "mtlsservices.mtls-operator.io"
 GRACE = 5.0
 SWEPT = GRACE + 10.0
 """Seconds within which an orphaned authority is marked, spared for the grace, and deleted."""
@@ -35,6 +34,7 @@ def test_everything_goes_with_the_service_and_its_authority_after_the_grace(
     namespace: Namespace, operator: Operator
 ) -> None:
     service = namespace.apply_ready(mtls_service("passing", namespace.name, replicas=1, clients=CLIENTS))
+    namespace.apply_ready(mtls_service("staying", namespace.name, backend={"none": {}}))
 
     namespace.kubectl("delete", "mtlsservice", "passing", f"--namespace={namespace.name}")
 
