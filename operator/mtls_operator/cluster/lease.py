@@ -9,14 +9,12 @@ import asyncio
 import contextlib
 import logging
 import re
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 from typing import Final
-from uuid import uuid4
 
 from mtls_operator.reconcile.ports import (
     AlreadyExistsError,
@@ -36,11 +34,6 @@ _log = logging.getLogger(__name__)
 def uptime() -> float:
     """Return seconds on a clock that is never set and, unlike `time.monotonic`, counts suspension."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def process_identity() -> str:
-    """Name this process as no other was or will be named."""
-    return f"{socket.gethostname()}_{uuid4()}"
 
 
 @dataclass(frozen=True)
