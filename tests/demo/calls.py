@@ -60,13 +60,12 @@ def show_callers(target: Target) -> None:
         packages.require("curl")
     fetch_files(target)
     telling.say(f"In {folder()}, with the files of the Secret {client_secret(SERVICE, CLIENT)}:")
-    with _forwarded(target) as port:
-        telling.heading("… with its certificate: the server tells the application who calls")
-        _accepted(port, CLIENT)
-        telling.heading("… without a certificate: refused in the handshake")
-        _refused(port, None, "certificate required")
-        telling.heading("… with the same names, certified by another authority: refused in the handshake")
-        _refused(port, STRANGER, "unknown ca")
+    telling.heading("… with its certificate: the server tells the application who calls")
+    _accepted(target, CLIENT)
+    telling.heading("… without a certificate: refused in the handshake")
+    _refused(target, None, "certificate required")
+    telling.heading("… with the same names, certified by another authority: refused in the handshake")
+    _refused(target, STRANGER, "unknown ca")
     telling.heading("What the server's log says of the two")
     for line in _failed_handshakes(target):
         telling.say(line)
@@ -79,32 +78,33 @@ def curl(forwarded_port: int, identity: str | None) -> list[str]:
     return ["curl", "--silent", "--show-error", "--cacert", f"{CLIENT}/ca.crt", *certificate, *route, URL]
 
 
-def _accepted(port: int, identity: str) -> None:
-    result = _call(port, identity)
+def _accepted(target: Target, identity: str) -> None:
+    result = _call(target, identity)
     if result.returncode:
         raise ClusterError(f"The caller was refused, though its certificate is good: {result.stderr.strip()}")
     telling.say(json.dumps(json.loads(result.stdout), indent=2))
 
 
-def _refused(port: int, identity: str | None, alert: str) -> None:
-    result = _call(port, identity)
+def _refused(target: Target, identity: str | None, alert: str) -> None:
+    result = _call(target, identity)
     telling.say(result.stderr.strip())
     if f"alert {alert}" not in result.stderr:
         raise ClusterError(f"The caller should have been refused with the alert {alert!r}.")
     telling.say(f"So the server answered with the TLS alert “{alert}”, and no request reached it.")
 
 
-def _call(port: int, identity: str | None) -> subprocess.CompletedProcess[str]:
-    command = curl(port, identity)
-    telling.command(command)
-    return subprocess.run(
-        [*command, "--max-time", "20"], cwd=folder(), capture_output=True, text=True, check=False
-    )
+def _call(target: Target, identity: str | None) -> subprocess.CompletedProcess[str]:
+    with _forwarded(target) as port:
+        command = curl(port, identity)
+        telling.command(command)
+        return subprocess.run(
+            [*command, "--max-time", "20"], cwd=folder(), capture_output=True, text=True, check=False
+        )
 
 
 @contextlib.contextmanager
 def _forwarded(target: Target) -> Iterator[int]:
-    """Forward a free port of this machine to the service."""
+    """Forward a free port of this machine to the service; kubectl ends that when a connection is reset."""
     words = target.command("kubectl", "port-forward", IN_NAMESPACE, f"service/{SERVICE}", f":{PORT}")
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=target.environment) as forwarding:
         try:
