@@ -52,16 +52,16 @@ generate: venv ## Write the CRDs and the API reference from the types
 manifests: venv ## Write the kustomize base from the chart
 	$(BIN)/python -m tests.unit.chart.rendering
 
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
+  --custom-compile-command "make lock"
+
 .PHONY: lock
 lock: venv ## Lock the dependencies anew
 	$(BIN)/pip install --quiet uv
-	for extra in operator server; do \
-	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
-	    pyproject.toml --extra $$extra --python-version 3.13 -o requirements/$$extra.txt; done
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
-	  pyproject.toml --extra server --group test --python-version 3.13 -o requirements/test.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
-	  pyproject.toml --extra operator --extra server --group dev --group build --python-version 3.11 -o requirements/dev.txt
+	$(COMPILE) --python-version 3.13 --extra operator pyproject.toml -o requirements/operator.txt
+	$(COMPILE) --python-version 3.13 --extra server pyproject.toml -o requirements/server.txt
+	$(COMPILE) --python-version 3.13 --extra server --group test pyproject.toml -o requirements/test.txt
+	$(COMPILE) --python-version 3.13 --group build -o requirements/build.txt
+	$(COMPILE) --python-version 3.11 --extra operator --extra server --group dev --group build pyproject.toml -o requirements/dev.txt
 
-include tests/cluster/cluster.mk
--include tests/e2e/e2e.mk tests/bench/bench.mk tests/demo/demo.mk
+include tests/cluster/cluster.mk tests/e2e/e2e.mk tests/bench/bench.mk tests/demo/demo.mk
