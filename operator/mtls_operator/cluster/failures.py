@@ -113,6 +113,8 @@ def translate(failed: StatusError, ref: Ref, *, creates: bool = False) -> Cluste
         return ConflictError(words)
     if failed.code == 404 and (failed.is_about(ref) or failed.about == ("namespaces", ref.namespace)):
         return ConflictError(words)
+    if failed.code == 403 and "metadata.namespace" in failed.fields:  # it is being deleted: nothing to tell of
+        return UnavailableError(words)
     if failed.code in _REFUSALS:
         return RefusedError(words)
     return UnavailableError(words, failed.retry_after)

@@ -66,6 +66,13 @@ async def test_an_expired_token_is_trouble_not_refusal() -> None:
             await client.get(LEAF)
 
 
+async def test_a_namespace_that_is_being_deleted_is_trouble_not_refusal() -> None:
+    cause = {"reason": "NamespaceTerminating", "field": "metadata.namespace"}
+    async with api_server(Script(status(403, "Forbidden", details={"causes": [cause]}))) as client:
+        with pytest.raises(UnavailableError):
+            await client.create(SECRET, BODY)
+
+
 async def truncated(request: web.BaseRequest) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Length": "1000"})
     await response.prepare(request)
