@@ -91,6 +91,10 @@ def remove() -> None:
 
 
 def _own() -> Target:
+    if os.geteuid() != 0:
+        raise ClusterError(
+            "A cluster on this machine needs root: run `sudo make demo`, or set KUBECONFIG to another one."
+        )
     cluster = lifecycle.up(CLUSTER)
     archives = images.archives()
     node.load(cluster, *archives)
