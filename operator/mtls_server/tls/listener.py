@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
 
-from mtls_server.tls.closing import LingeringClose
+from mtls_server.tls.closing import LingeringClose, has_ended
 from mtls_server.tls.failures import explain, read_presented
 from mtls_server.tls.handshake import Generation, Handshake
 from mtls_server.tls.observer import Observer
@@ -185,19 +185,23 @@ class Listener:
 
     def _succeed(self, handshake: Handshake, tls: ssl.SSLSocket) -> None:
         self._handshakes.discard(handshake)
-        leaf = tls.getpeercert(binary_form=True) or b""
-        peer = handshake.generation.judge(leaf, tls.get_verified_chain())
-        transport = TlsTransport(
-            tls,
-            self._protocol_factory(),
-            {"peername": handshake.peername, "mtls_peer": peer},
-            self._lose,
-        )
+        try:
+            transport = self._make_transport(handshake, tls)
+        except BaseException:
+            handshake.abort()
+            raise
         self._transports.add(transport)
         self._observer.handshake_done(tls.version() or "", perf_counter() - handshake.started)
         self._observer.connection_opened()
         transport.start()
         self._adjust()
+
+    def _make_transport(self, handshake: Handshake, tls: ssl.SSLSocket) -> TlsTransport:
+        chain = tls.get_verified_chain()
+        leaf = chain[0] if chain else tls.getpeercert(binary_form=True)
+        peer = handshake.generation.judge(leaf or b"", chain)
+        extra = {"peername": handshake.peername, "mtls_peer": peer}
+        return TlsTransport(tls, self._protocol_factory(), extra, self._lose)
 
     def _fail(self, handshake: Handshake, error: OSError) -> None:
         self._handshakes.discard(handshake)
@@ -216,7 +220,7 @@ class Listener:
         self._close(tls, linger=linger)
 
     def _close(self, last: socket.socket, *, linger: bool) -> None:
-        if linger:
+        if linger and not has_ended(last):
             self._closing.add(LingeringClose(last, self._released))
         else:
             last.close()

@@ -94,7 +94,7 @@ class TlsTransport(asyncio.Transport):
         """Take over a socket whose handshake is done; `start` begins.
 
         Args:
-            tls: non-blocking, made with ``suppress_ragged_eofs=False``.
+            tls: non-blocking, made with ``suppress_ragged_eofs=False``; the loop watches it for reading.
             protocol: is given the connection.
             extra: what `get_extra_info` answers beyond what the socket knows.
             lost: called once, after the protocol's ``connection_lost``.
@@ -107,7 +107,7 @@ class TlsTransport(asyncio.Transport):
         self._buffer = bytearray()
         self._low, self._high = HIGH_WATER // 4, HIGH_WATER
         self._blocked = Blocked.NO
-        self._reader = self._writer = False
+        self._reader, self._writer = True, False
         self._flush_scheduled = False
         self._paused = False
         self._protocol_paused = False
@@ -118,7 +118,8 @@ class TlsTransport(asyncio.Transport):
         """Whether the client has sent anything yet."""
 
     def start(self) -> None:
-        """Give the protocol its connection and begin to read."""
+        """Give the protocol its connection and begin to read, in the place of the handshake."""
+        self._loop.add_reader(self._tls, self._on_readable)
         self._tell(self._protocol.connection_made, self)
         self._watch()
 
@@ -191,18 +192,22 @@ class TlsTransport(asyncio.Transport):
 
     def _receive_eof(self) -> None:
         self._eof = True
-        self._watch()
-        if not self._tell(self._protocol.eof_received):
+        if self._tell(self._protocol.eof_received):
+            self._watch()
+        else:
             self.close()
 
     # Writing
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send at the end of this pass of the loop; dropped when the transport is closing."""
-        if not self._closing:
-            self._buffer += data
+        if self._closing:
+            return
+        self._buffer += data
+        if not self._flush_scheduled:
             self._schedule_flush()
-            self._pause_protocol_when_full()
+        if len(self._buffer) > self._high:
+            self._pause_protocol()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         """Send the pieces, one after the other."""
@@ -239,7 +244,8 @@ class TlsTransport(asyncio.Transport):
             msg = f"low ({low}) must be at least 0 and at most high ({high})"
             raise ValueError(msg)
         self._low, self._high = low, high
-        self._pause_protocol_when_full()
+        if len(self._buffer) > high:
+            self._pause_protocol()
 
     def _on_writable(self) -> None:
         if self._blocked is Blocked.RECV_UNTIL_WRITABLE:
@@ -271,7 +277,8 @@ class TlsTransport(asyncio.Transport):
             if self._blocked is not Blocked.NO or self._writer != bool(self._buffer):
                 self._blocked = Blocked.NO
                 self._watch()
-            self._resume_protocol_when_drained()
+            if self._protocol_paused and len(self._buffer) <= self._low:
+                self._resume_protocol()
 
     def _send(self) -> None:
         """Send what has gathered; it only grows while a send is pending, as its repetition demands."""
@@ -283,13 +290,13 @@ class TlsTransport(asyncio.Transport):
                 self._tls.send(piece)
             del self._buffer[:MAX_SEND]
 
-    def _pause_protocol_when_full(self) -> None:
-        if len(self._buffer) > self._high and not self._protocol_paused:
+    def _pause_protocol(self) -> None:
+        if not self._protocol_paused:
             self._protocol_paused = True
             self._protocol.pause_writing()
 
-    def _resume_protocol_when_drained(self) -> None:
-        if self._protocol_paused and len(self._buffer) <= self._low and not self._released:
+    def _resume_protocol(self) -> None:
+        if not self._released:
             self._protocol_paused = False
             self._tell(self._protocol.resume_writing)
 

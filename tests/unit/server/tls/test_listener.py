@@ -140,6 +140,16 @@ def test_a_client_gone_before_it_is_accepted_harms_nobody(serve: Serve, context:
     }
 
 
+def test_a_connection_without_protocol_is_closed(serve: Serve, context: ssl.SSLContext) -> None:
+    def fail() -> Recorder:
+        raise ZeroDivisionError
+
+    server = serve(fail, expected_problems=[ZeroDivisionError])
+    with connect(server, context) as tls, pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+        tls.recv(1)
+    assert server.listener.connections == 0
+
+
 class Faulty(Echo):
     def data_received(self, data: bytes) -> None:
         if data == b"fail":
