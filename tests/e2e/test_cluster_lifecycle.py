@@ -1,5 +1,6 @@
 """The cluster of these tests starts, stops and starts again from whatever state it is found in."""
 
+import contextlib
 import json
 import os
 import signal
@@ -66,7 +67,8 @@ def daemons(cluster: Cluster) -> dict[str, int | None]:
 def kill_everything(cluster: Cluster) -> None:
     while pids := traces.processes(cluster):
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
 
 
