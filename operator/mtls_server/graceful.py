@@ -1,7 +1,9 @@
 """uvicorn's HTTP protocol, made to end without failing a request that has begun."""
 
+import asyncio
 from typing import cast
 
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -21,11 +23,26 @@ class DrainState(ServerState):
 class GracefulProtocol(HttpToolsProtocol):
     """Answers what a client has begun to ask: after its half-close, and while the server drains.
 
-    Its ``server_state`` is a `DrainState`.
+    Its ``server_state`` is a `DrainState`. One timer serves all idle times of a connection, where uvicorn
+    starts and cancels one for each request.
     """
 
     _head_begun = False
     _ending = False
+    _idle_since: float | None = None
+    """Loop time; None while a request is being answered."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request no longer than for a later one."""
+        super().connection_made(transport)
+        self._idle_since = self.loop.time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the timer."""
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Note that a request has begun."""
@@ -33,11 +50,30 @@ class GracefulProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Make this the connection's last request, if it is to end."""
+        """Note that a request is to be answered."""
         self._head_begun = False
+        self._idle_since = None
         super().on_headers_complete()
-        if self._ending or cast("DrainState", self.server_state).draining:
-            self.cycle.keep_alive = False
+
+    def on_response_complete(self) -> None:
+        """Answer the next request that is here already, or wait for one."""
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close when the connection has been idle for so long, else look again when it may have been."""
+        now = self.loop.time()
+        idle_since = now if self._idle_since is None else self._idle_since
+        remaining = idle_since + self.timeout_keep_alive - now
+        if remaining > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(remaining, self.timeout_keep_alive_handler)
+        else:
+            self.transport.close()
 
     def shutdown(self) -> None:
         """Close when idle; else finish the requests that have begun, then close."""
@@ -53,6 +89,15 @@ class GracefulProtocol(HttpToolsProtocol):
             return False
         self.cycle.keep_alive = False
         return True
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Say in the response if the connection is to end with it."""
+        if self._ending or cast("DrainState", self.server_state).draining:
+            cycle.keep_alive = False
+        super()._start_asgi_task(cycle, app)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Leave the timer alone: it asks how long the connection has been idle."""
 
     def _is_answering(self) -> bool:
         """``cycle`` is the newest request, behind which none is queued."""
