@@ -61,9 +61,12 @@ class Store:
         return self._objects.get(ref)
 
     def of(self, key: Key, resource: Resource) -> Iterator[Object]:
-        """Return the objects of this kind that belong to the service, in order of name."""
+        """Return the objects of this kind in the service's own namespace, in order of name.
+
+        Anybody can write an annotation that names a service elsewhere; such an object is never the service's.
+        """
         for ref in sorted(self._by_key.get(key, ())):
-            if ref.resource == resource:
+            if ref.resource == resource and ref.namespace == key.namespace:
                 yield self._objects[ref]
 
     def refs(self, resource: Resource) -> Iterator[Ref]:

@@ -58,6 +58,13 @@ def test_objects_are_found_by_service_and_kind() -> None:
     ]
 
 
+def test_an_object_elsewhere_that_claims_a_service_is_never_taken_for_one_of_its_own() -> None:
+    store = Store()
+    claims = {"namespace": "elsewhere", "annotations": {names.ANNOTATION_OWNER: "shop/orders"}}
+    assert store.put(SECRET, _secret(1, **claims)) == KEY
+    assert list(store.of(KEY, SECRET)) == []
+
+
 @pytest.mark.parametrize(
     ("metadata", "key"),
     [

@@ -1,0 +1,34 @@
+"""One pass over one service: what is written, said and left alone."""
+
+from mtls_operator.api import names
+from mtls_operator.reconcile.ports import SECRET, Ref
+
+from .api import Operator
+
+
+async def test_a_service_is_claimed_provided_and_told_of_in_one_pass() -> None:
+    operator = Operator()
+    writes = await operator.reconcile()
+    assert writes[0] == writes[-1] == "status MTLSService shop/orders"
+    assert "apply Deployment shop/orders" in writes
+    assert operator.status["clientsReady"] == 1
+    assert await operator.reconcile() == []
+
+
+async def test_a_secret_in_another_namespace_never_gets_the_keys_of_a_service_that_it_names() -> None:
+    operator = Operator()
+    labels = {
+        names.LABEL_USE: "owned",
+        names.LABEL_MANAGED_BY: names.MANAGED_BY,
+        names.LABEL_SERVICE: "orders",
+    }
+    metadata = {
+        "namespace": "thieves",
+        "name": "orders-client-billing",
+        "labels": labels,
+        "annotations": {names.ANNOTATION_OWNER: "shop/orders"},
+    }
+    operator.watch(SECRET, {"kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata, "data": {}})
+    await operator.reconcile()
+    assert operator.api.objects[Ref(SECRET, "thieves", "orders-client-billing")]["data"] == {}
+    assert operator.api.objects[Ref(SECRET, "shop", "orders-client-billing")]["data"]
