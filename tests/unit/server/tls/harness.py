@@ -187,13 +187,11 @@ def client_context(
     server_authority: pki.Issued,
     client: pki.Issued | None = None,
     *,
-    ciphers: str = "DEFAULT",
     maximum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
 ) -> ssl.SSLContext:
     """A caller's context."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.maximum_version = maximum_version
-    context.set_ciphers(ciphers)
     context.load_verify_locations(cadata=server_authority.pem.decode())
     if client is not None:
         with tempfile.TemporaryDirectory() as folder:
