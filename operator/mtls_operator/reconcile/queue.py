@@ -24,6 +24,7 @@ class KeyedQueue(Generic[KeyT]):
         self._held: set[KeyT] = set()
         self._again: set[KeyT] = set()
         self._failures: dict[KeyT, int] = {}
+        self._retries: dict[KeyT, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -46,6 +47,7 @@ class KeyedQueue(Generic[KeyT]):
     def done(self, key: KeyT) -> None:
         """Give a key back after a pass that succeeded."""
         self._failures.pop(key, None)
+        self._cancel_retry(key)
         self._release(key)
 
     def retry(self, key: KeyT, at_least: float = 0.0) -> float:
@@ -62,9 +64,16 @@ class KeyedQueue(Generic[KeyT]):
         self._failures[key] = failures + 1
         delay = min(FIRST_BACKOFF * 2.0 ** min(failures, 16), LONGEST_BACKOFF) * self._spread()
         delay = max(delay, at_least)
+        self._cancel_retry(key)
+        self._retries[key] = asyncio.get_running_loop().call_later(delay, self.add, key)
         self._release(key)
-        asyncio.get_running_loop().call_later(delay, self.add, key)
         return delay
+
+    def _cancel_retry(self, key: KeyT) -> None:
+        """Forget the former retry: each pass that fails asks for one more, never for two."""
+        retry = self._retries.pop(key, None)
+        if retry is not None:
+            retry.cancel()
 
     def _release(self, key: KeyT) -> None:
         self._held.discard(key)

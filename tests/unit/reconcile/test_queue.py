@@ -64,6 +64,18 @@ async def test_a_retried_key_comes_back_by_itself() -> None:
     assert await asyncio.wait_for(queue.get(), 5) == "a"
 
 
+async def test_passes_that_events_ask_for_between_failures_add_no_retries() -> None:
+    queue: KeyedQueue[str] = KeyedQueue(spread=lambda: 0.1)
+    for _ in range(3):
+        queue.add("a")
+        await queue.get()
+        queue.retry("a")
+    await asyncio.wait_for(queue.get(), 5)
+    queue.done("a")
+    await asyncio.sleep(0.15)
+    assert len(queue) == 0
+
+
 def test_a_new_deadline_replaces_the_former() -> None:
     deadlines: Deadlines[str] = Deadlines()
     deadlines.set("a", NOON)
