@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from mtls_operator.api import names
@@ -25,6 +26,10 @@ from .store import Store, ref_of
 from .world import Delivery
 
 WRITE_REFUSED = "WriteRefused"
+MOST_AT_ONCE = 8
+"""Steps of one service under way, so that one with a thousand clients lets others, and the Lease, through."""
+
+Step = Callable[[], Awaitable[Problem | None]]
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +58,9 @@ class Actor:
         Raises:
             UnavailableError: the outcome of some step is not known; the others were carried out.
         """
-        steps: list[Awaitable[Problem | None]] = [self._write(service, write) for write in plan.writes]
-        steps += [self._touch(touch) for touch in plan.touches]
-        steps += [self._probe(probe) for probe in plan.probes]
+        steps: list[Step] = [partial(self._write, service, write) for write in plan.writes]
+        steps += [partial(self._touch, touch) for touch in plan.touches]
+        steps += [partial(self._probe, probe) for probe in plan.probes]
         return await _gather(steps)
 
     async def look_again(self, service: MTLSService, ref: Ref) -> None:
@@ -128,8 +133,14 @@ class Actor:
         self.deliveries[probe.uid] = outcome
 
 
-async def _gather(steps: Iterable[Awaitable[Problem | None]]) -> tuple[Problem, ...]:
-    outcomes = await asyncio.gather(*steps, return_exceptions=True)
+async def _gather(steps: Iterable[Step]) -> tuple[Problem, ...]:
+    slots = asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def in_turn(step: Step) -> Problem | None:
+        async with slots:
+            return await step()
+
+    outcomes = await asyncio.gather(*map(in_turn, steps), return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome

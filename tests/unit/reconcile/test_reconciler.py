@@ -1,9 +1,11 @@
 """One pass over one service: what is written, said and left alone."""
 
 from mtls_operator.api import names
+from mtls_operator.reconcile.act import MOST_AT_ONCE
 from mtls_operator.reconcile.ports import SECRET, Ref
 
 from .api import Operator
+from .universe import service_object
 
 
 async def test_a_service_is_claimed_provided_and_told_of_in_one_pass() -> None:
@@ -32,3 +34,10 @@ async def test_a_secret_in_another_namespace_never_gets_the_keys_of_a_service_th
     await operator.reconcile()
     assert operator.api.objects[Ref(SECRET, "thieves", "orders-client-billing")]["data"] == {}
     assert operator.api.objects[Ref(SECRET, "shop", "orders-client-billing")]["data"]
+
+
+async def test_a_service_of_many_clients_sends_few_writes_at_a_time() -> None:
+    operator = Operator(service_object({"clients": [{"name": f"client-{number}"} for number in range(50)]}))
+    await operator.reconcile()
+    assert operator.status["clientsReady"] == 50
+    assert operator.api.most_in_flight <= MOST_AT_ONCE
