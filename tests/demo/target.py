@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.cluster import binaries, images, layout, lifecycle, node
+from tests.cluster import binaries, cache, images, layout, lifecycle, node
 from tests.cluster.errors import ClusterError
+from tests.demo import telling
 
 CLUSTER = os.environ.get("MTLS_CLUSTER") or "demo"
 
@@ -95,6 +96,8 @@ def _own() -> Target:
         raise ClusterError(
             "A cluster on this machine needs root: run `sudo make demo`, or set KUBECONFIG to another one."
         )
+    if not any((cache.root() / "binaries").glob("*/kubectl")):
+        telling.say("Kubernetes is built from its sources, but once: ten to twenty minutes on two cores.")
     cluster = lifecycle.up(CLUSTER)
     archives = images.archives()
     node.load(cluster, *archives)
