@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -150,7 +150,7 @@ class _Run:
 
     async def _operate(self) -> None:
         namespaces = {*self._settings.watched_namespaces, self._settings.namespace}
-        await kopf.operator(
+        tasks = await kopf.spawn_tasks(
             registry=build_registry(self._settings, self._bridge.put),
             settings=kopf_settings(self._backoffs),
             identity=_IDENTITY,
@@ -158,6 +158,26 @@ class _Run:
             namespaces=sorted(namespaces) if self._settings.watched_namespaces else (),
             stop_flag=self._stop,
         )
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _end(tasks)
+            await asyncio.sleep(_FAREWELL)
+        for task in ended:
+            task.result()
+
+
+async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel kopf's tasks, then whatever they leave behind, again and again.
+
+    `kopf.run_tasks` cancels each task once and waits for ever; a watch that is just being renewed can
+    swallow that, and would then be all that is left of kopf.
+    """
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_FAREWELL)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
 
 
 def _log_stray(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
