@@ -111,9 +111,9 @@ def translate(failed: StatusError, ref: Ref, *, creates: bool = False) -> Cluste
         )
     if "metadata.uid" in failed.fields:  # 422 to a patch whose uid is that of an earlier object
         return ConflictError(words)
-    if failed.code == 404 and (failed.is_about(ref) or failed.about == ("namespaces", ref.namespace)):
+    if failed.code == 404 and failed.is_about(ref):
         return ConflictError(words)
-    if failed.code == 403 and "metadata.namespace" in failed.fields:  # it is being deleted: nothing to tell of
+    if failed.code == 403 and "metadata.namespace" in failed.fields:  # the namespace is being deleted
         return UnavailableError(words)
     if failed.code in _REFUSALS:
         return RefusedError(words)

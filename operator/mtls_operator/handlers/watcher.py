@@ -24,6 +24,8 @@ _LONGEST_BACKOFF: Final = 30.0
 _IDENTITY: Final = Identity("mtls-operator")
 _FAREWELL: Final = 0.25
 """Seconds that closed TLS connections get before their loop is gone."""
+_PATIENCE: Final = 2.0
+"""Seconds that kopf's tasks get to end after each cancellation."""
 _log = logging.getLogger(__name__)
 
 
@@ -176,7 +178,7 @@ async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
     while tasks:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks, timeout=_FAREWELL)
+        await asyncio.wait(tasks, timeout=_PATIENCE)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
 
 
