@@ -52,7 +52,7 @@ class LeafReport:
     not_after: datetime | None = None
     renewal_time: datetime | None = None
     reason: str = ""
-    problem: str = ""
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def decide_leaf(world: World, wanted: WantedLeaf, entropy: Entropy) -> tuple[Lea
     observed = world.secrets.get(wanted.secret_name)
     if ref in world.taken or (observed and ownership(observed, world.service) is Ownership.FOREIGN):
         taken = name_taken(ref, world.now)
-        return LeafReport(wanted.secret_name, wanted.client, problem=taken.problems[0].message), taken
+        return LeafReport(wanted.secret_name, wanted.client, problem=taken.problems[0]), taken
     stored = _Stored(observed, decode_data(observed)) if observed else None
     cause = _cause(world, wanted, stored)
     if stored is not None and cause is None:
@@ -158,8 +158,8 @@ def _stored_material(stored: _Stored) -> _Material:
 
 
 def _cannot_issue(wanted: WantedLeaf, why: str) -> tuple[LeafReport, Plan]:
-    report = LeafReport(wanted.secret_name, wanted.client, problem=why)
-    return report, Plan(problems=(Problem(CANNOT_ISSUE, why),))
+    problem = Problem(CANNOT_ISSUE, why)
+    return LeafReport(wanted.secret_name, wanted.client, problem=problem), Plan(problems=(problem,))
 
 
 def _issue(world: World, wanted: WantedLeaf, entropy: Entropy) -> _Material:

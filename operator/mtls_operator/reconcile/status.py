@@ -4,11 +4,10 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from cryptography.hazmat.primitives.hashes import SHA256
-
 from mtls_operator.api.types import Condition
 from mtls_operator.desired.metadata import selector
 from mtls_operator.pki.authority import Authority
+from mtls_operator.pki.bundle import fingerprint
 from mtls_operator.pki.validity import rfc3339
 
 from .decide import Report
@@ -19,8 +18,6 @@ from .world import World
 
 MAX_CLIENTS = 50
 """Clients listed; a longer list would cost the API server dearly at each write."""
-
-
 MAX_VERSION = 64
 """A pod is not trusted to say no more than the schema of status takes."""
 
@@ -92,7 +89,8 @@ def _certificates_issued(report: Report, problems: tuple[Problem, ...]) -> Aspec
         why = problems[0] if problems else Problem("Pending", "the authorities are being made")
         return Aspect("CertificatesIssued", "False", why.reason, why.message)
     if failing:
-        return Aspect("CertificatesIssued", "False", problems[0].reason, "; ".join(failing[:3]))
+        message = "; ".join(dict.fromkeys(problem.message for problem in failing[:3]))
+        return Aspect("CertificatesIssued", "False", failing[0].reason, message)
     total = len(report.leaves) - 1
     return Aspect("CertificatesIssued", "True", "Issued", f"server and {total} of {total} clients")
 
@@ -183,7 +181,7 @@ def _server_certificate(leaf: LeafReport | None) -> Object | None:
 def _client(leaf: LeafReport) -> Object:
     name = {"name": leaf.client, "secretName": leaf.secret_name, "ready": not leaf.problem}
     if leaf.problem:
-        return {**name, "reason": "NameTaken", "message": leaf.problem}
+        return {**name, "reason": leaf.problem.reason, "message": leaf.problem.message}
     dates = _dates(leaf)
     del dates["notBefore"]
     return {**name, **dates, "reason": leaf.reason.partition(":")[0]}
@@ -208,7 +206,7 @@ def _authorities(report: Report) -> Object | None:
 def _authority(authority: Authority) -> Object:
     certificate = authority.certificate
     return {
-        "fingerprint": certificate.fingerprint(SHA256()).hex(),
+        "fingerprint": fingerprint(certificate),
         "notBefore": rfc3339(certificate.not_valid_before_utc),
         "notAfter": rfc3339(certificate.not_valid_after_utc),
     }

@@ -263,6 +263,18 @@ def test_a_foreign_secret_of_the_name_stays_untouched_and_is_told() -> None:
     assert "Secret orders-server exists and is not ours" in universe.problems[0].message
 
 
+def test_a_taken_name_is_told_beside_a_wish_that_is_not_followed() -> None:
+    clients = [{"name": "audit", "duration": "5m"}, {"name": "billing"}]
+    universe = Universe(service_object({"clients": clients}))
+    universe.objects[Ref(SECRET, "shop", "orders-client-billing")] = _foreign(
+        "Secret", "orders-client-billing"
+    )
+    universe.settle()
+    conditions = {condition["type"]: condition for condition in universe.service["status"]["conditions"]}
+    assert conditions["Stalled"]["reason"] == "InvalidSpec"
+    assert conditions["CertificatesIssued"]["reason"] == "NameTaken"
+
+
 def test_a_name_that_a_live_read_found_taken_is_not_written_to() -> None:
     universe = Universe(taken={Ref(SERVICE, "shop", "orders")})
     assert "Apply Service orders" not in universe.settle()
@@ -303,6 +315,8 @@ def test_a_leaf_that_its_authority_caps_is_not_reissued_for_ever(settled: Univer
 def test_an_authority_that_ended_signs_no_more_and_the_service_says_so(settled: Universe) -> None:
     settled.after(hours=721).settle()
     assert {problem.reason for problem in settled.problems} == {"CannotIssue"}
+    [client] = settled.service["status"]["clients"]
+    assert client["reason"] == "CannotIssue"
     assert settled.settle() == []
 
 
