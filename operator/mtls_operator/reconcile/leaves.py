@@ -27,6 +27,8 @@ from .world import World
 
 CONTENTS_CHANGED = "ContentsChanged"
 CANNOT_ISSUE = "CannotIssue"
+MAX_REASON = 1024
+"""Most characters of the annotation that says why; longer ones are not ours."""
 ROUTINE = frozenset({"RenewalDue"})
 """Reasons that make no Event: a write per renewal, for what status and log say anyway."""
 
@@ -64,6 +66,13 @@ class _Stored:
 
     def annotation(self, name: str) -> str:
         return str((self.observed["metadata"].get("annotations") or {}).get(name, ""))
+
+    @property
+    def reason(self) -> str:
+        """Why it was last written; what nobody of ours wrote is not told on."""
+        reason = self.annotation(names.ANNOTATION_REASON)
+        word, _, _ = reason.partition(": ")
+        return reason if word.isalpha() and len(reason) <= MAX_REASON else "Unknown: it was altered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +140,7 @@ def _cause(world: World, wanted: WantedLeaf, stored: _Stored | None) -> Cause | 
 def _keep(world: World, wanted: WantedLeaf, stored: _Stored) -> tuple[LeafReport, Plan]:
     """Keep the leaf, and mend what is around it."""
     material = _stored_material(stored)
-    body = _secret(world, wanted, material, stored, stored.annotation(names.ANNOTATION_REASON))
+    body = _secret(world, wanted, material, stored, stored.reason)
     changed = differences(body, stored.observed)
     if changed:
         cause = Cause(CONTENTS_CHANGED, f"{', '.join(changed)} differed from what is wanted")
@@ -142,7 +151,8 @@ def _keep(world: World, wanted: WantedLeaf, stored: _Stored) -> tuple[LeafReport
 def _write(
     world: World, wanted: WantedLeaf, stored: _Stored | None, material: _Material, cause: Cause
 ) -> tuple[LeafReport, Plan]:
-    body = _secret(world, wanted, material, stored, f"{cause.reason}: {cause.message}")
+    reason = f"{cause.reason}: {cause.message}"[:MAX_REASON]
+    body = _secret(world, wanted, material, stored, reason)
     write = Replace(SECRET, merged(body, stored.observed)) if stored else Create(SECRET, body)
     notices = _notices(world, wanted, cause)
     return _report(world, wanted, material, body), Plan(writes=(write,), notices=notices)

@@ -95,6 +95,13 @@ def _set(name: str, file: str, value: bytes) -> Callable[[Universe], None]:
     return alter
 
 
+def _annotate(value: str) -> Callable[[Universe], None]:
+    def alter(universe: Universe) -> None:
+        universe.secret("orders-server")["metadata"]["annotations"][names.ANNOTATION_REASON] = value
+
+    return alter
+
+
 def _not_base64(universe: Universe) -> None:
     universe.secret("orders-server")["data"]["tls.key"] = "%%%"
 
@@ -118,6 +125,9 @@ def _strip_owner(universe: Universe) -> None:
         (_set("orders-server", "ca.crt", b""), "Replace", "ContentsChanged"),
         (_set("orders-server", "policy.json", b"{}"), "Replace", "ContentsChanged"),
         (_set("orders-client-billing", "extra", b"x"), "Replace", "ContentsChanged"),
+        (_annotate(""), "Replace", "ContentsChanged"),
+        (_annotate(": nothing"), "Replace", "ContentsChanged"),
+        (_annotate("Long: " + 40_000 * "x"), "Replace", "ContentsChanged"),
         (_strip_label, "Replace", "ContentsChanged"),
         (_strip_owner, "Replace", "ContentsChanged"),
     ],
