@@ -122,6 +122,7 @@ def _apiserver(cluster: Cluster) -> Flags:
         "enable-aggregator-routing": "true",
         "audit-policy-file": _write(cluster, "audit-policy.json", AUDIT_POLICY),
         "audit-log-path": cluster.audit_log,
+        "audit-log-maxsize": 10_000,  # megabytes: a reader of the log keeps its place
         "shutdown-watch-termination-grace-period": "1s",
     }
 

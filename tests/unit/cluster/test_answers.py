@@ -12,7 +12,6 @@ from mtls_operator.cluster.transport import Transport
 from mtls_operator.reconcile.ports import (
     DEPLOYMENT,
     SECRET,
-    ConflictError,
     Object,
     Ref,
     RefusedError,
