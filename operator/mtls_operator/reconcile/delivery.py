@@ -91,7 +91,8 @@ def _decide_pod(world: World, pod: Object, digest: str) -> tuple[PodReport, Plan
     detail = delivery.error or f"{name} still serves generation {delivery.generation}"
     report = PodReport(name, acknowledged=False, settling=_settling(delivery, digest), detail=detail)
     step, not_before = next_step(delivery, digest)
-    if not_before is not None and world.now < not_before:
+    # A later one was set before the clock was set back: nobody is to wait for that.
+    if not_before is not None and world.now < not_before <= world.now + ASK_ALWAYS:
         return report, Plan(wake=not_before)
     if step == "ask":
         return report, Plan(probes=(Probe(uid, address),))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from .deadlines import Deadlines
 from .metrics import Metrics
-from .ports import ClusterError, Object, Resource, UnavailableError
+from .ports import MTLSSERVICE, ClusterError, Object, Resource, UnavailableError
 from .queue import KeyedQueue
 from .reconciler import Reconciler
 from .store import Key, Store
@@ -54,13 +54,23 @@ class Engine:
                 tasks.create_task(self._work())
 
     async def _watch_deadlines(self, clock: Callable[[], datetime]) -> None:
+        before = clock()
         while True:
             now = clock()
+            if now < before:
+                self._look_at_all()
+            before = now
             for key in self._deadlines.due(now):
                 self._queue.add(key)
             upcoming = self._deadlines.next()
             wait = TICK if upcoming is None else min(TICK, (upcoming - now).total_seconds())
             await asyncio.sleep(max(wait, SHORTEST_TICK))
+
+    def _look_at_all(self) -> None:
+        """Ask for passes when the clock was set back: it may be long until what was due soon."""
+        logger.warning("the clock was set back; looking at every service")
+        for ref in self._store.refs(MTLSSERVICE):
+            self._queue.add(Key(ref.namespace, ref.name))
 
     async def _work(self) -> None:
         while True:

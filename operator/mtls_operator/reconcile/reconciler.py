@@ -134,7 +134,7 @@ class Reconciler:
             self._with.recorder.record(observed, "Warning", INVALID_SPEC, message)
             return None
         for ref, seen in tuple(self._with.actor.taken.items()):
-            if self._concerns(service, ref) and self._with.clock() - seen >= RETRY_TAKEN:
+            if self._concerns(service, ref) and not _within(RETRY_TAKEN, seen, self._with.clock()):
                 await self._with.actor.look_again(service, ref)
         return self._observe(key, service)
 
@@ -182,7 +182,7 @@ class Reconciler:
         if observed is None or observed.get("status") == status:
             return wake
         written = self._status_written.get(key)
-        if written is not None and world.now < written + STATUS_INTERVAL:
+        if written is not None and _within(STATUS_INTERVAL, written, world.now):
             return min(filter(None, (wake, written + STATUS_INTERVAL)))
         self._record(world, problem_notices(world, status))
         await self._apply_status(world, status, precondition=False)
@@ -213,3 +213,8 @@ class Reconciler:
         self._status_written.pop(key, None)
         for pod in self._store.of(key, POD):
             self._with.actor.deliveries.pop(pod["metadata"]["uid"], None)
+
+
+def _within(interval: timedelta, begun: datetime, now: datetime) -> bool:
+    """Whether it is still too early; a moment in the future was seen before the clock was set back."""
+    return begun <= now < begun + interval

@@ -100,3 +100,9 @@ def test_status_names_who_lags(settled: Universe) -> None:
         "1/2 pods; b still serves generation 41",
     )
     assert conditions["Stalled"]["status"] == "False"
+
+
+def test_a_pod_is_asked_at_once_when_the_clock_was_set_back_since_the_last_time(settled: Universe) -> None:
+    settled.add_pod("orders-a", error="refused", failures=1, probed_at=settled.now + timedelta(hours=1))
+    _, plan = _delivery(settled)
+    assert [probe.uid for probe in plan.probes] == ["uid-orders-a"]

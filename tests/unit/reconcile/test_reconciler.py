@@ -1,8 +1,10 @@
 """One pass over one service: what is written, said and left alone."""
 
+from datetime import timedelta
+
 from mtls_operator.api import names
 from mtls_operator.reconcile.act import MOST_AT_ONCE
-from mtls_operator.reconcile.ports import SECRET, Ref
+from mtls_operator.reconcile.ports import MTLSSERVICE, SECRET, Ref
 
 from .api import Operator
 from .universe import service_object
@@ -34,6 +36,14 @@ async def test_a_secret_in_another_namespace_never_gets_the_keys_of_a_service_th
     await operator.reconcile()
     assert operator.api.objects[Ref(SECRET, "thieves", "orders-client-billing")]["data"] == {}
     assert operator.api.objects[Ref(SECRET, "shop", "orders-client-billing")]["data"]
+
+
+async def test_status_is_written_although_the_clock_was_set_back_since_the_last_time() -> None:
+    operator = Operator()
+    await operator.reconcile()
+    operator.now -= timedelta(minutes=10)
+    operator.watch(MTLSSERVICE, service_object({"clients": []}, generation=2) | {"status": operator.status})
+    assert "status MTLSService shop/orders" in await operator.reconcile()
 
 
 async def test_a_service_of_many_clients_sends_few_writes_at_a_time() -> None:
