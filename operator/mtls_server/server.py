@@ -65,9 +65,12 @@ async def _drain(listener: Listener, drain: Drain) -> None:
     patience_ends = loop.time() + FIRST_REQUEST_SECONDS
     asked: set[TlsTransport] = set()
     while listener.connections:
+        impatient = loop.time() > patience_ends
+        if impatient:
+            listener.abort_handshakes()
         for transport in listener.transports - asked:
             # A client that has just connected is about to send its first request.
-            if transport.has_received or loop.time() > patience_ends:
+            if transport.has_received or impatient:
                 asked.add(transport)
                 _ask_to_end(transport)
         await asyncio.sleep(POLL_SECONDS)

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from mtls_server.tls.closing import LingeringClose, has_ended
 from mtls_server.tls.failures import explain, read_presented
@@ -19,6 +19,7 @@ ACCEPTS_PER_PASS: Final = 16
 """So that a rush of new clients does not keep the connected ones waiting."""
 SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 SHORTAGE_SECONDS: Final = 1.0
+NO_IPV6: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 BACKLOG: Final = 2048
 
 
@@ -36,7 +37,7 @@ class Limits:
 
 
 def bind(host: str | None, port: int, limits: Limits) -> list[socket.socket]:
-    """Listen on `host`, or on every address of IPv4 and, where there is one, of IPv6.
+    """Listen on the address `host`, or on every address of IPv4 and, where there is one, of IPv6.
 
     Connections inherit the options set here: TCP_NODELAY, and TCP_USER_TIMEOUT (RFC 5482) against
     clients that stop reading.
@@ -44,20 +45,17 @@ def bind(host: str | None, port: int, limits: Limits) -> list[socket.socket]:
     Raises:
         OSError: the port is taken, or the address is not ours.
     """
-    families = [socket.AF_INET, socket.AF_INET6] if host is None and socket.has_ipv6 else [socket.AF_UNSPEC]
-    sockets: list[socket.socket] = []
+    if host is not None:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return [_listen(family, address, limits)]
+    ipv4 = _listen(socket.AF_INET, ("0.0.0.0", port), limits)  # noqa: S104 - every address is asked for
     try:
-        for family in families:
-            for address in socket.getaddrinfo(
-                host, port, family, socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            ):
-                sockets.append(_listen(address, limits))
-                port = port or sockets[0].getsockname()[1]
-    except BaseException:
-        for one in sockets:
-            one.close()
+        return [ipv4, _listen(socket.AF_INET6, ("::", ipv4.getsockname()[1]), limits)]
+    except OSError as error:
+        if error.errno in NO_IPV6:
+            return [ipv4]
+        ipv4.close()
         raise
-    return sockets
 
 
 class Listener:
@@ -121,12 +119,17 @@ class Listener:
             one.close()
         self._accepting = False
 
-    def abort(self) -> None:
-        """Close everything now."""
-        self.stop_accepting()
+    def abort_handshakes(self) -> None:
+        """Close the connections of clients that have not authenticated themselves."""
         for handshake in self._handshakes:
             handshake.abort()
         self._handshakes.clear()
+        self._adjust()
+
+    def abort(self) -> None:
+        """Close everything now."""
+        self.stop_accepting()
+        self.abort_handshakes()
         open_still: list[TlsTransport | LingeringClose] = [*self._transports, *self._closing]
         for connection in open_still:
             connection.abort()
@@ -231,17 +234,17 @@ class Listener:
         self._adjust()
 
 
-def _listen(address: tuple[Any, ...], limits: Limits) -> socket.socket:
-    family, kind, protocol, _, sockaddr = address
-    one = socket.socket(family, kind, protocol)
+def _listen(family: int, address: tuple[str | int, ...] | tuple[int, bytes], limits: Limits) -> socket.socket:
+    stalled = round(limits.stalled_seconds * 1000)
+    one = socket.socket(family, socket.SOCK_STREAM)
     try:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(limits.stalled_seconds * 1000))
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stalled)
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         one.settimeout(0)
-        one.bind(sockaddr)
+        one.bind(address)
         one.listen(BACKLOG)
     except BaseException:
         one.close()

@@ -90,6 +90,16 @@ def test_who_has_just_connected_and_says_nothing_is_not_waited_for(world: World,
         assert silent.ends_with_close_notify()
 
 
+def test_who_has_not_begun_the_handshake_is_not_waited_for(world: World, tmp_path: Path) -> None:
+    with (
+        running(world, tmp_path, "asgi", MIRROR) as program,
+        socket.create_connection(("127.0.0.1", program.port), 5),
+    ):
+        time.sleep(0.1)
+        terminate(program)
+        assert program.process.wait(5) == 0
+
+
 def test_a_request_whose_head_is_half_sent_is_answered(world: World, tmp_path: Path) -> None:
     with running(world, tmp_path, "asgi", MIRROR) as program, program.connect() as slow:
         assert slow.get().status == 200

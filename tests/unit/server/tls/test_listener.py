@@ -1,6 +1,7 @@
 """How many are admitted, and what happens when there is no room, no descriptor, no protocol."""
 
 import contextlib
+import errno
 import gc
 import os
 import resource
@@ -193,6 +194,20 @@ def test_every_address_of_both_families_is_listened_on() -> None:
     finally:
         for one in sockets:
             one.close()
+
+
+class SocketOfKernelWithoutIpv6(socket.socket):
+    def __init__(self, family: int = -1, *arguments: int, **named: int) -> None:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        super().__init__(family, *arguments, **named)
+
+
+def test_without_ipv6_ipv4_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", SocketOfKernelWithoutIpv6)
+    (only,) = bind(None, 0, Limits())
+    with only:
+        assert only.family == socket.AF_INET
 
 
 def test_a_port_that_is_taken_is_an_error_that_leaves_nothing_open() -> None:
