@@ -12,7 +12,7 @@ from mtls_operator.api.types import MTLSService
 
 from .metrics import Metrics
 from .ownership import Ownership, ownership
-from .plan import Apply, Create, Delete, Plan, Probe, Problem, Replace, Touch, Write
+from .plan import Apply, Create, Delete, Notice, Plan, Probe, Problem, Replace, Touch, Write
 from .ports import (
     AlreadyExistsError,
     Cluster,
@@ -49,8 +49,15 @@ class Actor:
         self.taken: dict[Ref, datetime] = {}
         """Name that is not ours to when that was last seen."""
 
-    async def act(self, service: MTLSService, plan: Plan) -> tuple[Problem, ...]:
+    async def act(
+        self, service: MTLSService, plan: Plan, tell: Callable[[Notice], None]
+    ) -> tuple[Problem, ...]:
         """Carry out the plan.
+
+        Args:
+            service: whose plan it is.
+            plan: what to do.
+            tell: takes the notice of each write that was done.
 
         Returns:
             One problem for each write that the API server refused for good.
@@ -58,7 +65,7 @@ class Actor:
         Raises:
             UnavailableError: the outcome of some step is not known; the others were carried out.
         """
-        steps: list[Step] = [partial(self._write, service, write) for write in plan.writes]
+        steps: list[Step] = [partial(self._write, service, write, tell) for write in plan.writes]
         steps += [partial(self._touch, touch) for touch in plan.touches]
         steps += [partial(self._probe, probe) for probe in plan.probes]
         return await _gather(steps)
@@ -75,7 +82,9 @@ class Actor:
             self.taken.pop(ref, None)
             self._store.put(ref.resource, observed)
 
-    async def _write(self, service: MTLSService, write: Write) -> Problem | None:
+    async def _write(
+        self, service: MTLSService, write: Write, tell: Callable[[Notice], None]
+    ) -> Problem | None:
         ref = write.ref if isinstance(write, Delete) else ref_of(write.resource, write.body)
         try:
             await self._send(write)
@@ -89,6 +98,8 @@ class Actor:
         else:
             self._count(write, ref, "written")
             logger.info("wrote", extra={"object": _spell(ref), "verb": type(write).__name__, **_why(write)})
+            if isinstance(write, Create | Replace) and write.notice is not None:
+                tell(write.notice)
         return None
 
     def _count(self, write: Write, ref: Ref, result: str) -> None:

@@ -153,9 +153,9 @@ def _write(
 ) -> tuple[LeafReport, Plan]:
     reason = f"{cause.reason}: {cause.message}"[:MAX_REASON]
     body = _secret(world, wanted, material, stored, reason)
-    write = Replace(SECRET, merged(body, stored.observed)) if stored else Create(SECRET, body)
-    notices = _notices(world, wanted, cause)
-    return _report(world, wanted, material, body), Plan(writes=(write,), notices=notices)
+    notice = _notice(world, wanted, cause)
+    write = Replace(SECRET, merged(body, stored.observed), notice) if stored else Create(SECRET, body, notice)
+    return _report(world, wanted, material, body), Plan(writes=(write,))
 
 
 def _requested(world: World) -> str:
@@ -233,11 +233,11 @@ def _trust_since(now: datetime, wanted: WantedLeaf, stored: _Stored | None) -> s
     return since if since and present >= set(decode_bundle(wanted.anchors)) else rfc3339(now)
 
 
-def _notices(world: World, wanted: WantedLeaf, cause: Cause) -> tuple[Notice, ...]:
+def _notice(world: World, wanted: WantedLeaf, cause: Cause) -> Notice | None:
     first_issue = cause.reason == MISSING.reason and not _known(world, wanted)
     if first_issue or cause.reason in ROUTINE:
-        return ()
-    return (Notice("Normal", cause.reason, f"Secret {wanted.secret_name} was written: {cause.message}"),)
+        return None
+    return Notice("Normal", cause.reason, f"Secret {wanted.secret_name} was written: {cause.message}")
 
 
 def _known(world: World, wanted: WantedLeaf) -> bool:

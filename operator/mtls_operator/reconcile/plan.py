@@ -8,11 +8,22 @@ from .ports import Object, Ref, Resource
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """An Event about the service."""
+
+    severity: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
     """Create only: an object of that name, whoever made it, is never overwritten."""
 
     resource: Resource
     body: Object
+    notice: Notice | None = None
+    """What to tell once it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,8 @@ class Replace:
 
     resource: Resource
     body: Object
+    notice: Notice | None = None
+    """What to tell once it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +75,6 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """An Event about the service."""
-
-    severity: Literal["Normal", "Warning"]
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Problem:
     """Something that keeps the service from what its spec asks for."""
 
@@ -85,7 +89,6 @@ class Plan:
     writes: tuple[Write, ...] = ()
     touches: tuple[Touch, ...] = ()
     probes: tuple[Probe, ...] = ()
-    notices: tuple[Notice, ...] = ()
     problems: tuple[Problem, ...] = ()
     wake: datetime | None = None
     """When to look again, if nothing happens before."""
@@ -96,7 +99,6 @@ class Plan:
             writes=self.writes + other.writes,
             touches=self.touches + other.touches,
             probes=self.probes + other.probes,
-            notices=self.notices + other.notices,
             problems=self.problems + other.problems,
             wake=min(wakes, default=None),
         )

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal, Protocol
 
 from pydantic import ValidationError
@@ -19,7 +20,7 @@ from .deadlines import Deadlines
 from .decide import INVALID_SPEC, decide
 from .plan import RETRY_TAKEN, Notice, Problem
 from .ports import MTLSSERVICE, POD, SECRET, Cluster, ConflictError, Object, Ref
-from .status import build_status, first_sight, problem_notices
+from .status import build_status, first_sight, problem_notice
 from .store import Key, Store
 from .workload import WORKLOAD_RESOURCES
 from .world import World
@@ -106,8 +107,7 @@ class Reconciler:
             report, plan = await asyncio.to_thread(decide, world, self._with.entropy)
             if not plan.acts or refused:
                 break
-            refused = await self._with.actor.act(world.service, plan)
-            self._record(world, plan.notices)
+            refused = await self._with.actor.act(world.service, plan, partial(self._tell, world))
         else:
             self._deadlines.set(key, self._with.clock() + STATUS_INTERVAL)
             return
@@ -184,7 +184,9 @@ class Reconciler:
         written = self._status_written.get(key)
         if written is not None and _within(STATUS_INTERVAL, written, world.now):
             return min(filter(None, (wake, written + STATUS_INTERVAL)))
-        self._record(world, problem_notices(world, status))
+        notice = problem_notice(world, status)
+        if notice is not None:
+            self._tell(world, notice)
         await self._apply_status(world, status, precondition=False)
         self._status_written[key] = self._with.clock()
         return wake
@@ -200,13 +202,12 @@ class Reconciler:
         }
         self._store.put(MTLSSERVICE, await self._with.cluster.apply_status(MTLSSERVICE, body))
 
-    def _record(self, world: World, notices: tuple[Notice, ...]) -> None:
+    def _tell(self, world: World, notice: Notice) -> None:
         observed = self._store.get(
             Ref(MTLSSERVICE, world.service.metadata.namespace, world.service.metadata.name)
         )
         if observed is not None:
-            for notice in notices:
-                self._with.recorder.record(observed, notice.severity, notice.reason, notice.message)
+            self._with.recorder.record(observed, notice.severity, notice.reason, notice.message)
 
     def _forget(self, key: Key) -> None:
         self._deadlines.set(key, None)

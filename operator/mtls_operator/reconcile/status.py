@@ -62,14 +62,14 @@ def build_status(world: World, report: Report, problems: tuple[Problem, ...]) ->
     return {field: value for field, value in status.items() if value is not None}
 
 
-def problem_notices(world: World, status: Object) -> tuple[Notice, ...]:
+def problem_notice(world: World, status: Object) -> Notice | None:
     """Return the Event that a problem deserves when it is new, or reads differently than before."""
     before = {condition.type: condition for condition in _known_conditions(world)}.get("Stalled")
     for condition in status["conditions"]:
         news = before is None or before.status != "True" or before.message != condition["message"]
         if condition["type"] == "Stalled" and condition["status"] == "True" and news:
-            return (Notice("Warning", condition["reason"], condition["message"]),)
-    return ()
+            return Notice("Warning", condition["reason"], condition["message"])
+    return None
 
 
 def _aspects(world: World, report: Report, problems: tuple[Problem, ...]) -> Iterator[Aspect]:

@@ -38,6 +38,16 @@ async def test_a_secret_in_another_namespace_never_gets_the_keys_of_a_service_th
     assert operator.api.objects[Ref(SECRET, "shop", "orders-client-billing")]["data"]
 
 
+async def test_a_write_that_met_another_object_is_no_event() -> None:
+    operator = Operator()
+    await operator.reconcile()
+    ref = Ref(SECRET, "shop", "orders-server")
+    operator.store.drop(ref)  # as after its label was stripped
+    operator.api.objects[ref]["metadata"]["labels"].pop(names.LABEL_USE)
+    await operator.reconcile()
+    assert operator.events == ["ContentsChanged"]
+
+
 async def test_status_is_written_although_the_clock_was_set_back_since_the_last_time() -> None:
     operator = Operator()
     await operator.reconcile()

@@ -91,8 +91,9 @@ class Universe:
         pytest.fail(f"does not converge: {self.writes[before:]}")
 
     def carry_out(self, plan: Plan) -> None:
-        self.notices += plan.notices
         for write in plan.writes:
+            if isinstance(write, Create | Replace) and write.notice is not None:
+                self.notices.append(write.notice)
             match write:
                 case Create(resource, body) | Replace(resource, body) | Apply(resource, body):
                     ref = ref_of(resource, body)
