@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ from .ports import (
     RefusedError,
     UnavailableError,
 )
-from .store import Store, ref_of
+from .store import Key, Store, ref_of
 from .world import Delivery
 
 WRITE_REFUSED = "WriteRefused"
@@ -34,8 +35,18 @@ Step = Callable[[], Awaitable[Problem | None]]
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What only this process knows of a service; found out anew after a restart."""
+
+    deliveries: dict[str, Delivery] = field(default_factory=dict)
+    """Pod UID to delivery."""
+    taken: dict[Ref, datetime] = field(default_factory=dict)
+    """Name that is not ours to when that was last seen."""
+
+
 class Actor:
-    """Carries out plans. Remembers what only this process knows: deliveries, and names taken by others."""
+    """Carries out plans."""
 
     def __init__(
         self, store: Store, cluster: Cluster, pods: Pods, clock: Callable[[], datetime], metrics: Metrics
@@ -45,9 +56,15 @@ class Actor:
         self._pods = pods
         self._clock = clock
         self._metrics = metrics
-        self.deliveries: dict[str, Delivery] = {}
-        self.taken: dict[Ref, datetime] = {}
-        """Name that is not ours to when that was last seen."""
+        self._memories: dict[Key, Memory] = {}
+
+    def memory(self, key: Key) -> Memory:
+        """Return what is known of a service."""
+        return self._memories.setdefault(key, Memory())
+
+    def forget(self, key: Key) -> None:
+        """Forget a service that is no more."""
+        self._memories.pop(key, None)
 
     async def act(
         self, service: MTLSService, plan: Plan, tell: Callable[[Notice], None]
@@ -66,21 +83,26 @@ class Actor:
             UnavailableError: the outcome of some step is not known; the others were carried out.
         """
         steps: list[Step] = [partial(self._write, service, write, tell) for write in plan.writes]
-        steps += [partial(self._touch, touch) for touch in plan.touches]
-        steps += [partial(self._probe, probe) for probe in plan.probes]
+        deliveries = self._memory_of(service).deliveries
+        steps += [partial(self._touch, deliveries, touch) for touch in plan.touches]
+        steps += [partial(self._probe, deliveries, probe) for probe in plan.probes]
         return await _gather(steps)
 
     async def look_again(self, service: MTLSService, ref: Ref) -> None:
         """Read live whether a name is still taken by somebody else."""
         observed = await self._cluster.get(ref)
+        taken = self._memory_of(service).taken
         if observed is None:
-            self.taken.pop(ref, None)
+            taken.pop(ref, None)
             self._store.drop(ref)
         elif ownership(observed, service) is Ownership.FOREIGN and not _is_authority(ref, service):
-            self.taken[ref] = self._clock()
+            taken[ref] = self._clock()
         else:
-            self.taken.pop(ref, None)
+            taken.pop(ref, None)
             self._store.put(ref.resource, observed)
+
+    def _memory_of(self, service: MTLSService) -> Memory:
+        return self.memory(Key(service.metadata.namespace, service.metadata.name))
 
     async def _write(
         self, service: MTLSService, write: Write, tell: Callable[[Notice], None]
@@ -120,7 +142,7 @@ class Actor:
                 await self._cluster.delete(ref, uid, resource_version)
                 self._store.drop(ref)
 
-    async def _touch(self, touch: Touch) -> None:
+    async def _touch(self, deliveries: dict[str, Delivery], touch: Touch) -> None:
         value = f"{touch.digest[:16]}.{touch.attempt}"
         try:
             pod = await self._cluster.annotate(touch.ref, touch.uid, {names.ANNOTATION_DELIVERY: value})
@@ -128,20 +150,20 @@ class Actor:
             logger.info("could not touch pod", extra={"object": _spell(touch.ref), "reason": str(error)})
         else:
             self._store.put(touch.ref.resource, pod)
-        known = self.deliveries.get(touch.uid, Delivery())
-        self.deliveries[touch.uid] = known.touched(touch.digest, touch.attempt, self._clock())
+        known = deliveries.get(touch.uid, Delivery())
+        deliveries[touch.uid] = known.touched(touch.digest, touch.attempt, self._clock())
 
-    async def _probe(self, probe: Probe) -> None:
+    async def _probe(self, deliveries: dict[str, Delivery], probe: Probe) -> None:
         try:
             state = await self._pods.state(probe.address)
         except UnavailableError as error:
-            outcome = self.deliveries.get(probe.uid, Delivery()).failed(str(error), self._clock())
+            outcome = deliveries.get(probe.uid, Delivery()).failed(str(error), self._clock())
         else:
-            known, now = self.deliveries.get(probe.uid, Delivery()), self._clock()
+            known, now = deliveries.get(probe.uid, Delivery()), self._clock()
             outcome = known.answered(state, now)
             if known.touched_at is not None and known.served != state.digest == known.wanted:
                 self._metrics.deliveries.observe((now - known.touched_at).total_seconds())
-        self.deliveries[probe.uid] = outcome
+        deliveries[probe.uid] = outcome
 
 
 async def _gather(steps: Iterable[Step]) -> tuple[Problem, ...]:

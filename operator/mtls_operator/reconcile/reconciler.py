@@ -133,15 +133,17 @@ class Reconciler:
             )
             self._with.recorder.record(observed, "Warning", INVALID_SPEC, message)
             return None
-        for ref, seen in tuple(self._with.actor.taken.items()):
-            if self._concerns(service, ref) and not _within(RETRY_TAKEN, seen, self._with.clock()):
+        for ref, seen in tuple(self._with.actor.memory(key).taken.items()):
+            if not _within(RETRY_TAKEN, seen, self._with.clock()):
                 await self._with.actor.look_again(service, ref)
         return self._observe(key, service)
 
     def _observe(self, key: Key, service: MTLSService) -> World:
-        store, settings, actor = self._store, self._with.settings, self._with.actor
+        store, settings, memory = self._store, self._with.settings, self._with.actor.memory(key)
         authority = Ref(SECRET, settings.namespace, names.authority_secret(service.metadata.uid))
         pods = tuple(store.of(key, POD))
+        for uid in memory.deliveries.keys() - {pod["metadata"]["uid"] for pod in pods}:
+            del memory.deliveries[uid]
         return World(
             service=service,
             settings=settings,
@@ -158,22 +160,8 @@ class Reconciler:
                 for item in store.of(key, resource)
             },
             pods=pods,
-            deliveries={
-                uid: actor.deliveries[uid]
-                for uid in (pod["metadata"]["uid"] for pod in pods)
-                if uid in actor.deliveries
-            },
-            taken=frozenset(ref for ref in actor.taken if self._concerns(service, ref)),
-        )
-
-    def _concerns(self, service: MTLSService, ref: Ref) -> bool:
-        if ref.namespace == self._with.settings.namespace and ref.name.startswith(names.AUTHORITY_PREFIX):
-            return ref.name == names.authority_secret(service.metadata.uid)
-        name = service.metadata.name
-        return ref.namespace == service.metadata.namespace and (
-            ref.name == name
-            or ref.name == names.server_secret(name)
-            or ref.name.startswith(f"{name}-client-")
+            deliveries=dict(memory.deliveries),
+            taken=frozenset(memory.taken),
         )
 
     async def _say(self, key: Key, world: World, status: Object, wake: datetime | None) -> datetime | None:
@@ -212,8 +200,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._deadlines.set(key, None)
         self._status_written.pop(key, None)
-        for pod in self._store.of(key, POD):
-            self._with.actor.deliveries.pop(pod["metadata"]["uid"], None)
+        self._with.actor.forget(key)
 
 
 def _within(interval: timedelta, begun: datetime, now: datetime) -> bool:

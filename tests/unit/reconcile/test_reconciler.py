@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from mtls_operator.api import names
 from mtls_operator.reconcile.act import MOST_AT_ONCE
-from mtls_operator.reconcile.ports import MTLSSERVICE, SECRET, Ref
+from mtls_operator.reconcile.ports import MTLSSERVICE, POD, SECRET, SERVICE, Ref
 
-from .api import Operator
+from .api import ORDERS, Operator
 from .universe import service_object
 
 
@@ -36,6 +36,29 @@ async def test_a_secret_in_another_namespace_never_gets_the_keys_of_a_service_th
     await operator.reconcile()
     assert operator.api.objects[Ref(SECRET, "thieves", "orders-client-billing")]["data"] == {}
     assert operator.api.objects[Ref(SECRET, "shop", "orders-client-billing")]["data"]
+
+
+async def test_a_pod_that_is_gone_is_forgotten() -> None:
+    operator = Operator()
+    metadata = {"name": "orders-a", "namespace": "shop", "labels": {names.LABEL_SERVICE: "orders"}}
+    operator.watch(POD, {"metadata": metadata, "status": {"podIP": "10.0.0.9", "phase": "Running"}})
+    await operator.reconcile()
+    assert operator.actor.memory(ORDERS).deliveries
+    operator.store.drop(Ref(POD, "shop", "orders-a"))
+    await operator.reconcile()
+    assert not operator.actor.memory(ORDERS).deliveries
+
+
+async def test_a_name_that_is_taken_is_left_alone_until_it_is_free() -> None:
+    operator = Operator()
+    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "orders", "namespace": "shop"}}
+    operator.api.seed(SERVICE, theirs)
+    await operator.reconcile()
+    assert operator.condition("Stalled")["reason"] == operator.events[0] == "NameTaken"
+    del operator.api.objects[Ref(SERVICE, "shop", "orders")]
+    operator.now += timedelta(seconds=11)
+    assert "apply Service shop/orders" in await operator.reconcile()
+    assert operator.condition("Stalled")["status"] == "False"
 
 
 async def test_a_write_that_met_another_object_is_no_event() -> None:
