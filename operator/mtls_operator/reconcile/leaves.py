@@ -18,7 +18,7 @@ from mtls_operator.pki.validity import rfc3339
 from mtls_operator.policies.leaf import LeafInput, StoredLeaf, evaluate
 from mtls_server.contract import CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS
 
-from .ownership import Ownership, ownership
+from .ownership import Ownership, made_by_us, ownership
 from .plan import Create, Delete, Notice, Plan, Problem, Replace, name_taken
 from .ports import SECRET, Object, Ref
 from .secrets import decode_data, differences, merged
@@ -106,7 +106,8 @@ def decide_obsolete(world: World, wanted: Collection[str]) -> Plan:
     """Delete Secrets of ours that the spec no longer asks for."""
     writes = []
     for name, observed in world.secrets.items():
-        if name in wanted or ownership(observed, world.service) is not Ownership.OURS:
+        ours = made_by_us(observed) and ownership(observed, world.service) is Ownership.OURS
+        if name in wanted or not ours:
             continue
         metadata = observed["metadata"]
         ref = Ref(SECRET, metadata["namespace"], name)

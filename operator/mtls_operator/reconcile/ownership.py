@@ -17,6 +17,12 @@ class Ownership(Enum):
     FOREIGN = auto()
 
 
+def made_by_us(observed: Object) -> bool:
+    """Tell by label; a reference to an owner of ours anybody can write, so that an object goes with it."""
+    labels = observed["metadata"].get("labels") or {}
+    return bool(labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY)
+
+
 def ownership(observed: Object, service: MTLSService) -> Ownership:
     """Tell by UID, never by name alone."""
     metadata = observed["metadata"]
@@ -25,7 +31,6 @@ def ownership(observed: Object, service: MTLSService) -> Ownership:
     uid = service.metadata.uid
     if uid in owners or labels.get(names.LABEL_SERVICE_UID) == uid:
         return Ownership.OURS
-    made_by_us = labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY
-    if made_by_us and labels.get(names.LABEL_SERVICE) == service.metadata.name:
+    if made_by_us(observed) and labels.get(names.LABEL_SERVICE) == service.metadata.name:
         return Ownership.ABANDONED
     return Ownership.FOREIGN

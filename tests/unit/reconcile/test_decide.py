@@ -207,6 +207,17 @@ def test_a_removed_client_loses_secret_and_policy_entry(settled: Universe) -> No
     assert "clients" not in json.loads(settled.file("orders-server", "policy.json"))
 
 
+def test_a_secret_of_somebody_else_that_shall_go_with_the_service_is_not_deleted_before(
+    settled: Universe,
+) -> None:
+    theirs = _foreign("Secret", "partners")
+    theirs["metadata"]["labels"] = {names.LABEL_USE: "trust"}
+    owners = settled.secret("orders-server")["metadata"]["ownerReferences"]
+    theirs["metadata"]["ownerReferences"] = owners
+    settled.objects[Ref(SECRET, "shop", "partners")] = theirs
+    assert settled.settle() == []
+
+
 def test_a_client_certificate_names_its_one_identity(settled: Universe) -> None:
     leaf = x509.load_pem_x509_certificate(settled.file("orders-client-billing", "tls.crt"))
     names_of_leaf = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
