@@ -29,21 +29,33 @@ class Blocked(Enum):
     RECV_UNTIL_WRITABLE = auto()
 
 
-def interest(blocked: Blocked, *, reading: bool, writing: bool) -> tuple[bool, bool]:
-    """Decide which readiness to wait for.
+class Call(Enum):
+    """What the transport does when its descriptor is ready."""
+
+    RECEIVE = auto()
+    FLUSH = auto()
+
+
+def next_calls(blocked: Blocked, *, reading: bool, writing: bool) -> tuple[Call | None, Call | None]:
+    """Decide what to do when the descriptor is readable, and when it is writable; None: do not wait for it.
+
+    While a call must be repeated nothing else is done: a `recv` could meet a KeyUpdate, whose answer would
+    spoil the bytes of a pending `send`.
 
     Args:
-        blocked: while a call must be repeated, nothing but its own readiness counts. A `recv` meanwhile
-            could meet a KeyUpdate, whose answer would spoil the bytes of a pending `send`.
+        blocked: the call to be repeated.
         reading: the protocol takes data.
         writing: there is something to send.
-
-    Returns:
-        Whether to wait until the descriptor is readable, and until it is writable.
     """
-    if blocked is Blocked.NO:
-        return reading, writing
-    return (True, False) if blocked is Blocked.SEND_UNTIL_READABLE else (False, True)
+    match blocked:
+        case Blocked.NO:
+            return Call.RECEIVE if reading else None, Call.FLUSH if writing else None
+        case Blocked.SEND_UNTIL_WRITABLE:
+            return None, Call.FLUSH
+        case Blocked.SEND_UNTIL_READABLE:
+            return Call.FLUSH, None
+        case Blocked.RECV_UNTIL_WRITABLE:
+            return None, Call.RECEIVE
 
 
 class Lost(Protocol):
@@ -77,10 +89,10 @@ class TlsTransport(asyncio.Transport):
         "_paused",
         "_protocol",
         "_protocol_paused",
-        "_reader",
         "_released",
         "_tls",
-        "_writer",
+        "_when_readable",
+        "_when_writable",
         "has_received",
     )
 
@@ -107,7 +119,8 @@ class TlsTransport(asyncio.Transport):
         self._buffer = bytearray()
         self._low, self._high = HIGH_WATER // 4, HIGH_WATER
         self._blocked = Blocked.NO
-        self._reader, self._writer = True, False
+        self._when_readable: Call | None = None
+        self._when_writable: Call | None = None
         self._flush_scheduled = False
         self._paused = False
         self._protocol_paused = False
@@ -118,10 +131,9 @@ class TlsTransport(asyncio.Transport):
         """Whether the client has sent anything yet."""
 
     def start(self) -> None:
-        """Give the protocol its connection and begin to read, in the place of the handshake."""
-        self._loop.add_reader(self._tls, self._on_readable)
-        self._tell(self._protocol.connection_made, self)
+        """Begin to read, in the place of the handshake, and give the protocol its connection."""
         self._watch()
+        self._tell(self._protocol.connection_made, self)
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         """Answer as asyncio's transports do."""
@@ -165,12 +177,6 @@ class TlsTransport(asyncio.Transport):
         self._paused = False
         self._watch()
 
-    def _on_readable(self) -> None:
-        if self._blocked is Blocked.SEND_UNTIL_READABLE:
-            self._flush()
-        else:
-            self._receive()
-
     def _receive(self) -> None:
         try:
             data = self._tls.recv(MAX_RECORD)
@@ -181,13 +187,12 @@ class TlsTransport(asyncio.Transport):
         except OSError as error:
             self._fail(error)
         else:
-            self._block(Blocked.NO)
-            if self._closing:
-                return
-            if data:
+            if self._blocked is not Blocked.NO:
+                self._block(Blocked.NO)
+            if data and not self._closing:
                 self.has_received = True
                 self._tell(self._protocol.data_received, data)
-            else:
+            elif not self._closing:
                 self._receive_eof()
 
     def _receive_eof(self) -> None:
@@ -247,14 +252,8 @@ class TlsTransport(asyncio.Transport):
         if len(self._buffer) > high:
             self._pause_protocol()
 
-    def _on_writable(self) -> None:
-        if self._blocked is Blocked.RECV_UNTIL_WRITABLE:
-            self._receive()
-        else:
-            self._flush()
-
     def _schedule_flush(self) -> None:
-        if not (self._flush_scheduled or self._writer or self._blocked is not Blocked.NO):
+        if not self._flush_scheduled and self._when_writable is None and self._blocked is Blocked.NO:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
 
@@ -274,7 +273,7 @@ class TlsTransport(asyncio.Transport):
         except OSError as error:
             self._fail(error)
         else:
-            if self._blocked is not Blocked.NO or self._writer != bool(self._buffer):
+            if self._blocked is not Blocked.NO or self._buffer or self._when_writable is not None:
                 self._blocked = Blocked.NO
                 self._watch()
             if self._protocol_paused and len(self._buffer) <= self._low:
@@ -363,24 +362,24 @@ class TlsTransport(asyncio.Transport):
 
     def _watch(self) -> None:
         """Wait for exactly what the next step needs."""
-        reader, writer = (
-            (False, False)
+        writing = bool(self._buffer or self._closing) and not self._flush_scheduled
+        readable, writable = (
+            (None, None)
             if self._released
-            else interest(
-                self._blocked,
-                reading=self.is_reading(),
-                writing=bool(self._buffer or self._closing) and not self._flush_scheduled,
-            )
+            else next_calls(self._blocked, reading=self.is_reading(), writing=writing)
         )
-        if reader != self._reader:
-            self._reader = reader
-            if reader:
-                self._loop.add_reader(self._tls, self._on_readable)
-            else:
+        if readable is not self._when_readable:
+            self._when_readable = readable
+            if readable is None:
                 self._loop.remove_reader(self._tls)
-        if writer != self._writer:
-            self._writer = writer
-            if writer:
-                self._loop.add_writer(self._tls, self._on_writable)
             else:
+                self._loop.add_reader(self._tls, self._method(readable))
+        if writable is not self._when_writable:
+            self._when_writable = writable
+            if writable is None:
                 self._loop.remove_writer(self._tls)
+            else:
+                self._loop.add_writer(self._tls, self._method(writable))
+
+    def _method(self, call: Call) -> Callable[[], None]:
+        return self._receive if call is Call.RECEIVE else self._flush

@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 
 from mtls_server.material import Generation
-from mtls_server.tls.transport import MAX_RECORD, MAX_SEND, Blocked, TlsTransport, interest
+from mtls_server.tls.transport import MAX_RECORD, MAX_SEND, Blocked, Call, TlsTransport, next_calls
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.tls.conftest import Serve
@@ -78,20 +78,20 @@ def spy(world: World) -> Generation:
 @pytest.mark.parametrize(
     ("blocked", "reading", "writing", "expected"),
     [
-        (Blocked.NO, True, False, (True, False)),
-        (Blocked.NO, True, True, (True, True)),
-        (Blocked.NO, False, True, (False, True)),
-        (Blocked.NO, False, False, (False, False)),
-        (Blocked.SEND_UNTIL_WRITABLE, True, True, (False, True)),
-        (Blocked.SEND_UNTIL_READABLE, False, True, (True, False)),
-        (Blocked.RECV_UNTIL_WRITABLE, True, False, (False, True)),
-        (Blocked.RECV_UNTIL_WRITABLE, False, True, (False, True)),
+        (Blocked.NO, True, False, (Call.RECEIVE, None)),
+        (Blocked.NO, True, True, (Call.RECEIVE, Call.FLUSH)),
+        (Blocked.NO, False, True, (None, Call.FLUSH)),
+        (Blocked.NO, False, False, (None, None)),
+        (Blocked.SEND_UNTIL_WRITABLE, True, True, (None, Call.FLUSH)),
+        (Blocked.SEND_UNTIL_READABLE, False, True, (Call.FLUSH, None)),
+        (Blocked.RECV_UNTIL_WRITABLE, True, False, (None, Call.RECEIVE)),
+        (Blocked.RECV_UNTIL_WRITABLE, False, True, (None, Call.RECEIVE)),
     ],
 )
-def test_a_blocked_call_alone_decides_what_is_waited_for(
-    blocked: Blocked, *, reading: bool, writing: bool, expected: tuple[bool, bool]
+def test_a_blocked_call_alone_is_repeated(
+    blocked: Blocked, *, reading: bool, writing: bool, expected: tuple[Call | None, Call | None]
 ) -> None:
-    assert interest(blocked, reading=reading, writing=writing) == expected
+    assert next_calls(blocked, reading=reading, writing=writing) == expected
 
 
 # Reading
