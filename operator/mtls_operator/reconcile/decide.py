@@ -14,6 +14,8 @@ from .workload import decide_workload
 from .world import World
 
 INVALID_SPEC = "InvalidSpec"
+MOST_LEAVES = 100
+"""Leaves written in one step: a thousand RSA keys take minutes, in which nothing else would be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,10 @@ def decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
     except ValueError as error:
         return Report(authorities), plan + Plan(problems=(Problem(INVALID_SPEC, str(error)),))
     plan += Plan(problems=tuple(Problem(INVALID_SPEC, sentence) for sentence in problems(world.service)))
-    leaves = []
+    leaves: list[LeafReport] = []
     for leaf in wanted.values():
+        if len(plan.writes) == MOST_LEAVES:
+            break
         report, step = decide_leaf(world, leaf, entropy)
         leaves.append(report)
         plan += step

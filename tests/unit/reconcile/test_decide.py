@@ -8,7 +8,10 @@ import pytest
 from cryptography import x509
 
 from mtls_operator.api import names
+from mtls_operator.reconcile.decide import MOST_LEAVES
+from mtls_operator.reconcile.plan import Create
 from mtls_operator.reconcile.ports import SECRET, SERVICE, Object, Ref
+from mtls_operator.reconcile.status import build_status
 
 from .universe import Universe, service_object
 
@@ -199,6 +202,19 @@ def test_a_new_client_gets_a_secret_and_joins_the_policy(settled: Universe) -> N
         "name": "audit",
         "tenant": "eu",
     }
+
+
+def test_many_clients_get_their_secrets_step_by_step() -> None:
+    clients = [{"name": f"client-{number}"} for number in range(250)]
+    universe = Universe(service_object({"clients": clients}))
+    universe.carry_out(universe.decide()[1])
+    report, plan = universe.decide()
+    assert sum(write.resource == SECRET for write in plan.writes if isinstance(write, Create)) == MOST_LEAVES
+    conditions = build_status(universe.world(), report, ())["conditions"]
+    issued = next(item for item in conditions if item["type"] == "CertificatesIssued")
+    assert (issued["reason"], issued["message"]) == ("Pending", "server and 99 of 250 clients")
+    universe.settle()
+    assert universe.service["status"]["clientsReady"] == 250
 
 
 def test_a_removed_client_loses_secret_and_policy_entry(settled: Universe) -> None:
