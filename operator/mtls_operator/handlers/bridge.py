@@ -28,6 +28,10 @@ class Bridge:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._drain)
 
+    def close(self) -> None:
+        """Drop what has not arrived, and whatever comes later."""
+        self._sink = lambda *_: None
+
     def _drain(self) -> None:
         for _ in range(_BATCH):
             if not self._events:

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -26,6 +27,8 @@ _FAREWELL: Final = 0.25
 """Seconds that closed TLS connections get before their loop is gone."""
 _PATIENCE: Final = 2.0
 """Seconds that kopf's tasks get to end after each cancellation."""
+_LONGEST_END: Final = 15.0
+"""Seconds that kopf gets to end."""
 _log = logging.getLogger(__name__)
 
 
@@ -113,24 +116,29 @@ class Watcher:
 
     async def _watch(self, stop: asyncio.Event) -> None:
         self._restart.clear()
-        run = _Run(self.settings, Bridge(asyncio.get_running_loop(), self.sink), Backoffs(self.random))
-        thread = asyncio.create_task(asyncio.to_thread(run.in_thread))
-        ends = [thread, asyncio.create_task(stop.wait()), asyncio.create_task(self._restart.wait())]
+        bridge = Bridge(asyncio.get_running_loop(), self.sink)
+        run = _Run(self.settings, bridge, Backoffs(self.random))
+        asked: list[asyncio.Future[Any]] = [
+            asyncio.create_task(stop.wait()),
+            asyncio.create_task(self._restart.wait()),
+        ]
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*asked, run.ended], return_when=asyncio.FIRST_COMPLETED)
         finally:
             run.stop()
-            await asyncio.wait([thread])
-            for end in ends:
-                end.cancel()
-        trouble = thread.exception()
-        if trouble is not None:
+            await asyncio.wait([run.ended], timeout=_LONGEST_END)
+            bridge.close()
+            for task in asked:
+                task.cancel()
+        if not run.ended.done():
+            _log.warning("kopf does not end; it is left to itself, and its events are dropped")
+        elif (trouble := run.ended.result()) is not None:
             self.trouble = f"the watches ended: {type(trouble).__name__}"
             _log.warning("%s; they will begin anew", self.trouble)
 
 
 class _Run:
-    """One life of kopf."""
+    """One life of kopf, from now until ``stop`` or until it ends by itself, mostly by raising."""
 
     def __init__(self, settings: Settings, bridge: Bridge, backoffs: Backoffs) -> None:
         self._settings = settings
@@ -139,20 +147,32 @@ class _Run:
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(_log_stray)
         self._stop = asyncio.Event()
-
-    def in_thread(self) -> None:
-        """Run until ``stop``, or until kopf ends by itself, mostly by raising."""
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._operate())
+        self._here = asyncio.get_running_loop()
+        self.ended: asyncio.Future[BaseException | None] = self._here.create_future()
+        """Of the loop that this was made in: what kopf raised."""
+        # A daemon, so that the process can end although kopf does not.
+        threading.Thread(target=self._live, name="kopf", daemon=True).start()
 
     def stop(self) -> None:
-        """End it, from any thread."""
+        """Ask it to end."""
         with contextlib.suppress(RuntimeError):  # it has ended
             self._loop.call_soon_threadsafe(self._stop.set)
 
+    def _live(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            trouble = runner.run(self._outcome())
+        with contextlib.suppress(RuntimeError):  # nobody waits any more
+            self._here.call_soon_threadsafe(self.ended.set_result, trouble)
+
+    async def _outcome(self) -> BaseException | None:
+        operating = asyncio.create_task(self._operate())
+        await asyncio.wait([operating])
+        await asyncio.sleep(_FAREWELL)
+        return operating.exception()
+
     async def _operate(self) -> None:
         namespaces = {*self._settings.watched_namespaces, self._settings.namespace}
-        tasks = await kopf.spawn_tasks(
+        await kopf.operator(
             registry=build_registry(self._settings, self._bridge.put),
             settings=kopf_settings(self._backoffs),
             identity=_IDENTITY,
@@ -160,26 +180,6 @@ class _Run:
             namespaces=sorted(namespaces) if self._settings.watched_namespaces else (),
             stop_flag=self._stop,
         )
-        try:
-            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await _end(tasks)
-            await asyncio.sleep(_FAREWELL)
-        for task in ended:
-            task.result()
-
-
-async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel kopf's tasks, then whatever they leave behind, again and again.
-
-    `kopf.run_tasks` cancels each task once and waits for ever; a watch that is just being renewed can
-    swallow that, and would then be all that is left of kopf.
-    """
-    while tasks:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=_PATIENCE)
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
 
 
 def _log_stray(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

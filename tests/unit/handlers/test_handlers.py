@@ -4,6 +4,8 @@ import asyncio
 import logging
 import random
 import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from itertools import islice
 
 import kopf
@@ -12,7 +14,7 @@ import pytest
 from mtls_operator.api.settings import Settings
 from mtls_operator.handlers.bridge import Bridge
 from mtls_operator.handlers.login import Login
-from mtls_operator.handlers.watcher import Backoffs, kopf_settings, quieten
+from mtls_operator.handlers.watcher import Backoffs, Watcher, kopf_settings, quieten
 from mtls_operator.reconcile.ports import MTLSSERVICE, SECRET, Object, Resource
 from mtls_operator.reconcile.watched import WATCHED, Watched, namespaces
 
@@ -132,3 +134,91 @@ async def test_a_refused_token_is_not_retried_in_a_tight_loop(monkeypatch: pytes
     second = await login.connect()
     assert clock() - begun >= 0.2
     assert first != second, "kopf forgets none that was refused, so each must be new"
+
+
+class Kopf:
+    """Stands in for kopf's life, so that it can end as the real one seldom does."""
+
+    def __init__(self, *lives: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+        self.lives = list(lives)
+        self.begun = 0
+
+    async def operator(self, *, stop_flag: asyncio.Event, **_: object) -> None:
+        self.begun += 1
+        await (self.lives.pop(0) if self.lives else good)(stop_flag)
+
+
+async def good(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+async def failing(_: asyncio.Event) -> None:
+    raise LookupError("precious")
+
+
+async def stuck(_: asyncio.Event) -> None:
+    await asyncio.sleep(1)
+
+
+@asynccontextmanager
+async def watching(kopf: Kopf, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watcher]:
+    monkeypatch.setattr("kopf.operator", kopf.operator)
+    monkeypatch.setattr("mtls_operator.handlers.watcher._FIRST_BACKOFF", 0.01)
+    monkeypatch.setattr("mtls_operator.handlers.watcher._LONGEST_END", 0.1)
+    monkeypatch.setattr("mtls_operator.handlers.watcher._FAREWELL", 0)
+    watcher = Watcher(NAMESPACED, lambda *_: None, all_served, random.Random(1))
+    stop = asyncio.Event()
+    running = asyncio.create_task(watcher.run(stop))
+    yield watcher
+    stop.set()
+    async with asyncio.timeout(0.5):
+        await running
+
+
+async def all_served() -> Sequence[str]:
+    return ()
+
+
+async def begun(kopf: Kopf, times: int) -> None:
+    async with asyncio.timeout(5):
+        while kopf.begun < times:  # noqa: ASYNC110 - it begins in another thread
+            await asyncio.sleep(0.01)
+
+
+async def test_kopf_that_fails_begins_anew(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kopf = Kopf(failing)
+    async with watching(kopf, monkeypatch) as watcher:
+        await begun(kopf, 2)
+        assert watcher.trouble == ""
+    assert caplog.messages == ["the watches ended: LookupError; they will begin anew"]
+
+
+async def test_kopf_that_hangs_is_left_to_itself(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kopf = Kopf(stuck)
+    async with watching(kopf, monkeypatch) as watcher:
+        await begun(kopf, 1)
+        watcher.restart()
+        await begun(kopf, 2)
+    assert caplog.messages == ["kopf does not end; it is left to itself, and its events are dropped"]
+    await asyncio.sleep(1)
+
+
+async def test_nothing_is_watched_until_every_kind_is_served(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = [["pods are not served here"], []]
+
+    async def unserved() -> Sequence[str]:
+        return answers.pop(0)
+
+    kopf = Kopf()
+    async with watching(kopf, monkeypatch) as watcher:
+        watcher.unserved = unserved
+        await begun(kopf, 1)
+        assert watcher.trouble == ""
+    assert answers == []
+    assert caplog.messages == ["Cannot watch yet: pods are not served here"]
