@@ -68,7 +68,7 @@ async def operate(options: Options) -> None:
             relist.soon,
         )
         await stack.enter_async_context(
-            admin.serve(options.admin_port, lambda: "", lambda: relist.trouble, registry)
+            admin.serve(options.admin_port, lambda: "", lambda: watcher.trouble or relist.trouble, registry)
         )
         await _warn_of_missing_permissions(unguarded, settings)
         async with asyncio.TaskGroup() as tasks:

@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import os
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from typing import Any, Final
 
 import kopf
@@ -42,6 +41,6 @@ def _found(context: dict[str, Any]) -> kopf.ConnectionInfo:
 
 
 def _server() -> str:
-    """Return the address that kubelet names, which needs no DNS."""
+    """Return the address that kubelet names: mostly an IP, which needs no DNS."""
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
-    return f"https://[{host}]:{port}" if ip_address(host).version == 6 else f"https://{host}:{port}"
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"

@@ -136,6 +136,29 @@ async def test_a_refused_token_is_not_retried_in_a_tight_loop(monkeypatch: pytes
     assert first != second, "kopf forgets none that was refused, so each must be new"
 
 
+@pytest.mark.parametrize(
+    ("host", "server"),
+    [
+        ("10.0.0.1", "https://10.0.0.1:443"),
+        ("fd00::1", "https://[fd00::1]:443"),
+        ("api.example.org", "https://api.example.org:443"),
+    ],
+)
+async def test_in_a_pod_the_service_account_logs_in(
+    monkeypatch: pytest.MonkeyPatch, host: str, server: str
+) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    account = kopf.ConnectionInfo(server="https://kubernetes.default.svc", token="t")
+    monkeypatch.setattr("kopf.login_with_service_account", lambda **_: account)
+
+    connection = await Login().connect()
+
+    assert (connection.server, connection.token) == (server, "t")
+    assert connection.expiration is not None
+
+
 class Kopf:
     """Stands in for kopf's life, so that it can end as the real one seldom does."""
 
