@@ -15,7 +15,7 @@ from .world import World
 
 INVALID_SPEC = "InvalidSpec"
 MOST_LEAVES = 100
-"""Leaves written in one step: a thousand RSA keys take minutes, in which nothing else would be done."""
+"""Leaves issued in one step: a thousand RSA keys take minutes, in which nothing else would be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,7 @@ def decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
     plan += Plan(problems=tuple(Problem(INVALID_SPEC, sentence) for sentence in problems(world.service)))
     leaves: list[LeafReport] = []
     for leaf in wanted.values():
-        if len(plan.writes) == MOST_LEAVES:
-            break
-        report, step = decide_leaf(world, leaf, entropy)
+        report, step = decide_leaf(world, leaf, entropy, may_issue=len(plan.writes) < MOST_LEAVES)
         leaves.append(report)
         plan += step
     plan += decide_obsolete(world, wanted)

@@ -31,6 +31,8 @@ MAX_REASON = 1024
 """Most characters of the annotation that says why; longer ones are not ours."""
 ROUTINE = frozenset({"RenewalDue"})
 """Reasons that make no Event: a write per renewal, for what status and log say anyway."""
+STILL_SERVING = frozenset({"ProfileChanged", "Requested", "RenewalDue", CONTENTS_CHANGED})
+"""Reasons for a new leaf while the stored one is as good as ever to whoever verifies it."""
 
 
 class Cause(NamedTuple):
@@ -84,8 +86,17 @@ class _Material:
     leaf: x509.Certificate
 
 
-def decide_leaf(world: World, wanted: WantedLeaf, entropy: Entropy) -> tuple[LeafReport, Plan]:
-    """Re-issue the leaf if a check says so, mend what else differs, or leave everything as it is."""
+def decide_leaf(
+    world: World, wanted: WantedLeaf, entropy: Entropy, *, may_issue: bool = True
+) -> tuple[LeafReport, Plan]:
+    """Re-issue the leaf if a check says so, mend what else differs, or leave everything as it is.
+
+    Args:
+        world: where its Secret is, or is missing.
+        wanted: the leaf as the spec asks for it.
+        entropy: source of its key and serial.
+        may_issue: false: another step will.
+    """
     ref = Ref(SECRET, world.service.metadata.namespace, wanted.secret_name)
     observed = world.secrets.get(wanted.secret_name)
     if ref in world.taken or (observed and ownership(observed, world.service) is Ownership.FOREIGN):
@@ -95,11 +106,14 @@ def decide_leaf(world: World, wanted: WantedLeaf, entropy: Entropy) -> tuple[Lea
     cause = _cause(world, wanted, stored)
     if stored is not None and cause is None:
         return _keep(world, wanted, stored)
+    cause = cause or MISSING
+    if not may_issue:
+        return _report_until_written(world, wanted, stored, cause), Plan()
     try:
         material = _issue(world, wanted, entropy)
     except ValueError as error:
         return _cannot_issue(wanted, str(error))
-    return _write(world, wanted, stored, material, cause or MISSING)
+    return _write(world, wanted, stored, material, cause)
 
 
 def decide_obsolete(world: World, wanted: Collection[str]) -> Plan:
@@ -146,7 +160,9 @@ def _keep(world: World, wanted: WantedLeaf, stored: _Stored) -> tuple[LeafReport
     if changed:
         cause = Cause(CONTENTS_CHANGED, f"{', '.join(changed)} differed from what is wanted")
         return _write(world, wanted, stored, material, cause)
-    return _report(world, wanted, material, body), Plan(wake=_next_look(world, wanted, material.leaf))
+    return _report(world, wanted, material.leaf, stored.reason), Plan(
+        wake=_next_look(world, wanted, material.leaf)
+    )
 
 
 def _write(
@@ -156,7 +172,7 @@ def _write(
     body = _secret(world, wanted, material, stored, reason)
     notice = _notice(world, wanted, cause)
     write = Replace(SECRET, merged(body, stored.observed), notice) if stored else Create(SECRET, body, notice)
-    return _report(world, wanted, material, body), Plan(writes=(write,))
+    return _report_until_written(world, wanted, stored, cause), Plan(writes=(write,))
 
 
 def _requested(world: World) -> str:
@@ -251,14 +267,22 @@ def _known(world: World, wanted: WantedLeaf) -> bool:
     return any(client.name == wanted.client for client in status.clients)
 
 
-def _report(world: World, wanted: WantedLeaf, material: _Material, body: Object) -> LeafReport:
-    annotations = body["metadata"]["annotations"]
+def _report_until_written(
+    world: World, wanted: WantedLeaf, stored: _Stored | None, cause: Cause
+) -> LeafReport:
+    """Report what is stored: the write may be refused."""
+    if stored is not None and cause.reason in STILL_SERVING:
+        return _report(world, wanted, _stored_material(stored).leaf, stored.reason)
+    return LeafReport(wanted.secret_name, wanted.client, problem=Problem(*cause))
+
+
+def _report(world: World, wanted: WantedLeaf, leaf: x509.Certificate, reason: str) -> LeafReport:
     return LeafReport(
         secret_name=wanted.secret_name,
         client=wanted.client,
-        serial=annotations[names.ANNOTATION_SERIAL],
-        not_before=material.leaf.not_valid_before_utc,
-        not_after=material.leaf.not_valid_after_utc,
-        renewal_time=_renewal_time(world, wanted, material.leaf),
-        reason=annotations[names.ANNOTATION_REASON],
+        serial=f"{leaf.serial_number:x}",
+        not_before=leaf.not_valid_before_utc,
+        not_after=leaf.not_valid_after_utc,
+        renewal_time=_renewal_time(world, wanted, leaf),
+        reason=reason,
     )

@@ -73,7 +73,7 @@ def problem_notice(world: World, status: Object) -> Notice | None:
 
 
 def _aspects(world: World, report: Report, problems: tuple[Problem, ...]) -> Iterator[Aspect]:
-    issued, available = _certificates_issued(world, report, problems), _available(world)
+    issued, available = _certificates_issued(report, problems), _available(world)
     stalled = _stalled(problems)
     yield _ready(issued, available, stalled)
     yield _reconciling(world)
@@ -83,7 +83,7 @@ def _aspects(world: World, report: Report, problems: tuple[Problem, ...]) -> Ite
     yield available
 
 
-def _certificates_issued(world: World, report: Report, problems: tuple[Problem, ...]) -> Aspect:
+def _certificates_issued(report: Report, problems: tuple[Problem, ...]) -> Aspect:
     failing = [leaf.problem for leaf in report.leaves if leaf.problem]
     if not report.leaves:
         why = problems[0] if problems else Problem("Pending", "the authorities are being made")
@@ -91,11 +91,8 @@ def _certificates_issued(world: World, report: Report, problems: tuple[Problem, 
     if failing:
         message = "; ".join(dict.fromkeys(problem.message for problem in failing[:3]))
         return Aspect("CertificatesIssued", "False", failing[0].reason, message)
-    issued, total = len(report.leaves) - 1, len(world.service.spec.clients)
-    message = f"server and {issued} of {total} clients"
-    if issued < total:
-        return Aspect("CertificatesIssued", "False", "Pending", message)
-    return Aspect("CertificatesIssued", "True", "Issued", message)
+    total = len(report.leaves) - 1
+    return Aspect("CertificatesIssued", "True", "Issued", f"server and {total} of {total} clients")
 
 
 def _trust_propagated(world: World, report: Report) -> Aspect:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from mtls_operator.api import names
 from mtls_operator.reconcile.act import MOST_AT_ONCE
-from mtls_operator.reconcile.ports import MTLSSERVICE, POD, SECRET, SERVICE, Ref
+from mtls_operator.reconcile.ports import MTLSSERVICE, POD, SECRET, SERVICE, Ref, RefusedError
 
 from .api import ORDERS, Operator
 from .universe import service_object
@@ -36,6 +36,28 @@ async def test_a_secret_in_another_namespace_never_gets_the_keys_of_a_service_th
     await operator.reconcile()
     assert operator.api.objects[Ref(SECRET, "thieves", "orders-client-billing")]["data"] == {}
     assert operator.api.objects[Ref(SECRET, "shop", "orders-client-billing")]["data"]
+
+
+async def test_a_refused_secret_is_told_once_and_never_said_to_be_there() -> None:
+    operator = Operator()
+    operator.api.refusals["Secret", "orders-server"] = RefusedError("exceeded quota")
+    await operator.reconcile()
+    assert "serverCertificate" not in operator.status
+    assert operator.condition("CertificatesIssued")["reason"] == "Missing"
+    assert operator.condition("Ready")["message"] == "Secret orders-server: exceeded quota"
+    operator.now += timedelta(seconds=15)
+    assert await operator.reconcile() == []
+
+
+async def test_a_renewal_that_is_refused_leaves_the_certificate_that_serves_in_status() -> None:
+    operator = Operator()
+    await operator.reconcile()
+    before = operator.status["serverCertificate"]
+    operator.api.refusals["Secret", "orders-server"] = RefusedError("denied")
+    operator.now += timedelta(hours=13.5)
+    await operator.reconcile()
+    assert operator.status["serverCertificate"] == before
+    assert operator.condition("CertificatesIssued")["status"] == "True"
 
 
 async def test_a_pod_that_is_gone_is_forgotten() -> None:
