@@ -1,6 +1,7 @@
 """Serves until SIGTERM, then ends without failing a request."""
 
 import asyncio
+import resource
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ async def serve(listener: Listener, drain: Drain, *at_signal: Callable[[], None]
         drain: how to end.
         *at_signal: are called first: make the server unready, tell the connections.
     """
+    _raise_descriptor_limit()
     loop = asyncio.get_running_loop()
     signals = asyncio.Queue[None]()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -55,6 +57,12 @@ async def serve(listener: Listener, drain: Drain, *at_signal: Callable[[], None]
         listener.abort()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+def _raise_descriptor_limit() -> None:
+    """A shell's soft limit is often 1024, for programs that use select(2)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _drain(listener: Listener, drain: Drain) -> None:

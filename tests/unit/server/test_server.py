@@ -1,5 +1,6 @@
 """How the server ends: nobody who was let in is failed, and it does not take for ever."""
 
+import resource
 import signal
 import socket
 import ssl
@@ -41,6 +42,13 @@ def until(condition: Callable[[], bool]) -> None:
 
 def until_it_accepts_no_more(program: Program) -> None:
     until(lambda: not accepts(program))
+
+
+def test_all_descriptors_that_may_be_had_are_used(world: World, tmp_path: Path) -> None:
+    with running(world, tmp_path, "asgi", MIRROR) as program:
+        assert program.get().status == 200
+        soft, hard = resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE)
+        assert soft == hard
 
 
 def test_for_a_while_the_server_is_unready_but_accepts(world: World, tmp_path: Path) -> None:
