@@ -19,7 +19,7 @@ from .act import Actor
 from .deadlines import Deadlines
 from .decide import INVALID_SPEC, decide
 from .plan import RETRY_TAKEN, Notice, Problem
-from .ports import MTLSSERVICE, POD, SECRET, Cluster, ConflictError, Object, Ref
+from .ports import MTLSSERVICE, POD, SECRET, Cluster, ConflictError, Object, Ref, UnavailableError
 from .status import build_status, first_sight, problem_notice
 from .store import Key, Store
 from .workload import WORKLOAD_RESOURCES
@@ -29,6 +29,9 @@ MOST_ROUNDS = 12
 """A service that needs more steps than this at once is looked at again later, after the others."""
 STATUS_INTERVAL = timedelta(seconds=1)
 """A service's status is written at most this often."""
+PATIENCE = timedelta(seconds=30)
+"""How long the steps of a service may fail, each tried again, before its status says so."""
+WRITE_FAILING = "WriteFailing"
 RETRY_REFUSED = timedelta(seconds=15)
 RETRY_CLAIM = timedelta(seconds=30)
 
@@ -66,6 +69,7 @@ class Reconciler:
         self._deadlines = deadlines
         self._with = surroundings
         self._status_written: dict[Key, datetime] = {}
+        self._failing_since: dict[Key, datetime] = {}
 
     async def reconcile(self, key: Key) -> None:
         """Bring the service to what its spec asks for.
@@ -107,10 +111,16 @@ class Reconciler:
             report, plan = await asyncio.to_thread(decide, world, self._with.entropy)
             if not plan.acts or refused:
                 break
-            refused = await self._with.actor.act(world.service, plan, partial(self._tell, world))
+            try:
+                refused = await self._with.actor.act(world.service, plan, partial(self._tell, world))
+            except UnavailableError as error:
+                problems = (*plan.problems, Problem(WRITE_FAILING, str(error)))
+                await self._say_if_it_lasts(key, world, build_status(world, report, problems))
+                raise
         else:
             self._deadlines.set(key, self._with.clock() + STATUS_INTERVAL)
             return
+        self._failing_since.pop(key, None)
         wake = plan.wake
         if refused:
             wake = min(filter(None, (wake, world.now + RETRY_REFUSED)))
@@ -179,6 +189,12 @@ class Reconciler:
         self._status_written[key] = self._with.clock()
         return wake
 
+    async def _say_if_it_lasts(self, key: Key, world: World, status: Object) -> None:
+        """Write the status of a service whose steps keep failing; a short failure is nobody's business."""
+        since = self._failing_since.setdefault(key, world.now)
+        if not _within(PATIENCE, since, world.now):
+            await self._say(key, world, status, None)
+
     async def _apply_status(self, world: World, status: Object, *, precondition: bool) -> None:
         metadata = world.service.metadata
         identity = {"namespace": metadata.namespace, "name": metadata.name, "uid": metadata.uid}
@@ -200,6 +216,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._deadlines.set(key, None)
         self._status_written.pop(key, None)
+        self._failing_since.pop(key, None)
         self._with.actor.forget(key)
 
 

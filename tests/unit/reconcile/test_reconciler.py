@@ -2,9 +2,19 @@
 
 from datetime import timedelta
 
+import pytest
+
 from mtls_operator.api import names
 from mtls_operator.reconcile.act import MOST_AT_ONCE
-from mtls_operator.reconcile.ports import MTLSSERVICE, POD, SECRET, SERVICE, Ref, RefusedError
+from mtls_operator.reconcile.ports import (
+    MTLSSERVICE,
+    POD,
+    SECRET,
+    SERVICE,
+    Ref,
+    RefusedError,
+    UnavailableError,
+)
 
 from .api import ORDERS, Operator
 from .universe import service_object
@@ -58,6 +68,20 @@ async def test_a_renewal_that_is_refused_leaves_the_certificate_that_serves_in_s
     await operator.reconcile()
     assert operator.status["serverCertificate"] == before
     assert operator.condition("CertificatesIssued")["status"] == "True"
+
+
+async def test_a_write_that_keeps_failing_is_told_and_then_taken_back() -> None:
+    operator = Operator()
+    operator.api.refusals["Deployment", "orders"] = UnavailableError("HTTP 500: no such field")
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            await operator.reconcile()
+        operator.now += timedelta(seconds=31)
+    assert operator.condition("Stalled")["reason"] == "WriteFailing"
+    assert operator.condition("Ready")["message"] == "HTTP 500: no such field"
+    operator.api.refusals.clear()
+    await operator.reconcile()
+    assert operator.condition("Stalled")["status"] == "False"
 
 
 async def test_a_pod_that_is_gone_is_forgotten() -> None:
