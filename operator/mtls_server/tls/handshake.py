@@ -52,7 +52,7 @@ class Handshake:
             accepted: socket and address; the socket passes on to whoever `done` or `failed` calls.
             deadline: seconds until `failed` is called with TimeoutError.
             current: returns the generation in service.
-            done: the client is authenticated; the loop still watches the socket for reading.
+            done: the client is authenticated; the loop no longer watches the socket.
             failed: the connection is useless; OpenSSL has written its alert, if there is one to send.
         """
         self._loop = asyncio.get_running_loop()
@@ -93,7 +93,8 @@ class Handshake:
             self._stop()
             self._failed(self, error)
         else:
-            self._timer.cancel()
+            # libuv goes deaf to a descriptor on which it saw an error, until it is watched anew.
+            self._stop()
             self._done(self, tls)
 
     def _continue(self, tls: ssl.SSLSocket) -> None:

@@ -106,7 +106,7 @@ class TlsTransport(asyncio.Transport):
         """Take over a socket whose handshake is done; `start` begins.
 
         Args:
-            tls: non-blocking, made with ``suppress_ragged_eofs=False``; the loop watches it for reading.
+            tls: non-blocking, made with ``suppress_ragged_eofs=False``; the loop does not watch it.
             protocol: is given the connection.
             extra: what `get_extra_info` answers beyond what the socket knows.
             lost: called once, after the protocol's ``connection_lost``.
@@ -131,7 +131,7 @@ class TlsTransport(asyncio.Transport):
         """Whether the client has sent anything yet."""
 
     def start(self) -> None:
-        """Begin to read, in the place of the handshake, and give the protocol its connection."""
+        """Begin to read, and give the protocol its connection."""
         self._watch()
         self._tell(self._protocol.connection_made, self)
 

@@ -287,3 +287,18 @@ def test_many_connections_at_once_are_held_cheaply(serve: Serve, context: ssl.SS
             tls.sendall(b"x")
         assert all(tls.recv(1) == b"x" for tls in held)
     eventually(lambda: server.listener.connections == 0)
+
+
+@pytest.mark.parametrize("sent", [0, 1_000, 40_000, 200_000])
+def test_a_reset_is_noticed_whatever_was_sent_before_it(
+    serve: Serve, context: ssl.SSLContext, sent: int
+) -> None:
+    """An event loop on libuv hears of an error once, perhaps during the handshake, and never again."""
+    server = serve()
+    for _ in range(20):
+        connection = connect(server, context)
+        connection.setblocking(False)
+        with contextlib.suppress(ssl.SSLError):
+            connection.send(bytes(sent))
+        reset(connection)
+    eventually(lambda: server.listener.connections == 0)
