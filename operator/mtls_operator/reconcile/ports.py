@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
+from mtls_operator.api import names
 from mtls_server.contract import State
 
 Object = dict[str, Any]
@@ -18,7 +19,7 @@ class Resource(NamedTuple):
     plural: str
 
 
-MTLSSERVICE: Final = Resource("mtls-operator.io/v1alpha1", "MTLSService", "mtlsservices")
+MTLSSERVICE: Final = Resource(names.API_VERSION, names.KIND, names.PLURAL)
 SECRET: Final = Resource("v1", "Secret", "secrets")
 SERVICE: Final = Resource("v1", "Service", "services")
 SERVICE_ACCOUNT: Final = Resource("v1", "ServiceAccount", "serviceaccounts")
