@@ -36,7 +36,7 @@ def server_context(
         settings: of the protocol.
 
     Raises:
-        MaterialError: OpenSSL refuses them.
+        MaterialError: OpenSSL refuses them, or they cannot be given to it now.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = settings.minimum_version
@@ -54,6 +54,10 @@ def server_context(
         )
     except ssl.SSLError as error:
         raise MaterialError(Fault.TLS, f"OpenSSL refuses the files: {_words(error)}") from None
+    except OSError as error:  # such as no descriptor left: what serves goes on, and this is tried again
+        raise MaterialError(
+            Fault.UNREADABLE, f"the files cannot be given to OpenSSL: {error.strerror}"
+        ) from None
     return context
 
 

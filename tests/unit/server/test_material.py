@@ -1,5 +1,6 @@
 """A generation: its context, its proof in memory, and its judgement of peers."""
 
+import resource
 import socket
 import ssl
 from datetime import timedelta
@@ -56,6 +57,17 @@ def test_a_key_that_openssl_finds_too_small_is_refused_in_words(world: World) ->
     with pytest.raises(MaterialError, match="ee key too small") as caught:
         build(world.files(key=small), 1, TlsSettings(), pki.at())
     assert caught.value.fault is Fault.TLS
+
+
+def test_without_a_free_descriptor_new_files_are_refused_and_not_fatal(world: World) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(MaterialError, match="cannot be given to OpenSSL: Too many open files") as caught:
+            build(world.files(), 1, TlsSettings(), pki.at())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert caught.value.fault is Fault.UNREADABLE
 
 
 def test_a_context_that_asks_for_no_certificate_is_not_proven(world: World) -> None:
