@@ -63,6 +63,7 @@ class Server:
 
 def main() -> None:
     given = _arguments()
+    _require_server(given.python)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
         directory = Path(folder)
         _write_certificates(directory)
@@ -86,6 +87,15 @@ def _arguments() -> argparse.Namespace:
         "--python", default=sys.executable, help="runs the Python servers (default: this one)"
     )
     return parser.parse_args()
+
+
+def _require_server(python: str) -> None:
+    check = "import sys, httptools, msgspec, uvicorn, uvloop; sys.exit(sys.version_info < (3, 13))"
+    if subprocess.run([python, "-c", check], capture_output=True, check=False).returncode:
+        sys.exit(
+            f"{python} cannot run the servers: they need Python 3.13 and requirements/server.txt;"
+            " name one that has them: make bench-server BENCH='--python PATH'"
+        )
 
 
 def _write_certificates(directory: Path) -> None:
