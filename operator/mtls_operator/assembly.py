@@ -6,6 +6,7 @@ import random
 import signal
 import socket
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
@@ -33,6 +34,9 @@ from mtls_operator.reconcile.reconciler import Reconciler, Surroundings
 from mtls_operator.reconcile.store import Key, Store
 from mtls_operator.reconcile.sweep import Sweeper, sweep_for_ever
 from mtls_operator.reconcile.watched import WATCHED
+
+DECIDING_THREADS = 4
+"""Making a key leaves the interpreter to others, so a few at a time cost nobody else much."""
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +96,7 @@ async def operate(options: Options) -> None:
 def _engine(
     settings: Settings, cluster: ApiClient, pods: PodClient, recorder: EventRecorder, metrics: Metrics
 ) -> Engine:
-    store = Store()
+    store = Store(settings.namespace)
     queue: KeyedQueue[Key] = KeyedQueue(spread=lambda: random.uniform(0.8, 1.2))  # noqa: S311 - only spreads
     deadlines: Deadlines[Key] = Deadlines()
     surroundings = Surroundings(
@@ -101,6 +105,7 @@ def _engine(
         actor=Actor(store, cluster, pods, _now, metrics),
         recorder=recorder,
         entropy=SYSTEM_ENTROPY,
+        threads=ThreadPoolExecutor(DECIDING_THREADS, "decide"),
         clock=_now,
         is_alive=Installations(cluster).alive,
     )

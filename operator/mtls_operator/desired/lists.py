@@ -49,9 +49,14 @@ def indexed(enclosing: str, field: str, items: list[Any]) -> dict[Identity, Item
 
     Returns:
         Identity to item in the list's order, a later item of the same identity in an earlier one's place;
-        None where the list is atomic, or is not one of objects.
+        None where the list is atomic, or is not one of objects with simple keys.
     """
     keys = _LIST_MAP_KEYS.get((enclosing, field))
-    if keys is None or not all(isinstance(item, dict) for item in items):
+    if keys is None or not all(_has_identity(item, keys) for item in items):
         return None
     return {tuple(item.get(key, _DEFAULTS.get(key)) for key in keys): item for item in items}
+
+
+def _has_identity(item: object, keys: tuple[str, ...]) -> bool:
+    """Whether the item can be told from others; the API server says what is wrong with one that can not."""
+    return isinstance(item, dict) and all(isinstance(item.get(key), str | int | None) for key in keys)

@@ -1,9 +1,11 @@
 """Decide the next steps for one service: a pure function of the world."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mtls_operator.api.problems import problems
 from mtls_operator.pki.entropy import Entropy
+from mtls_operator.pki.keys import KeyAlgorithm
 
 from .authorities import Authorities, decide_authorities
 from .delivery import PodReport, decide_delivery, served_digest
@@ -14,8 +16,8 @@ from .workload import decide_workload
 from .world import World
 
 INVALID_SPEC = "InvalidSpec"
-MOST_LEAVES = 100
-"""Leaves issued in one step: a thousand RSA keys take minutes, in which nothing else would be done."""
+MOST_LEAVES: Mapping[KeyAlgorithm, int] = {"ECDSA": 100, "Ed25519": 100, "RSA": 2}
+"""Leaves issued in one pass, by kind of key: an RSA key can take a second, and other services wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ def decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
     plan += Plan(problems=tuple(Problem(INVALID_SPEC, sentence) for sentence in problems(world.service)))
     leaves: list[LeafReport] = []
     for leaf in wanted.values():
-        report, step = decide_leaf(world, leaf, entropy, may_issue=len(plan.writes) < MOST_LEAVES)
+        may_issue = len(plan.writes) < MOST_LEAVES[leaf.profile.key.algorithm]
+        report, step = decide_leaf(world, leaf, entropy, may_issue=may_issue)
         leaves.append(report)
         plan += step
     plan += decide_obsolete(world, wanted)

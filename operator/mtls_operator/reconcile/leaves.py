@@ -95,7 +95,7 @@ def decide_leaf(
         world: where its Secret is, or is missing.
         wanted: the leaf as the spec asks for it.
         entropy: source of its key and serial.
-        may_issue: false: another step will.
+        may_issue: false: a later pass will.
     """
     ref = Ref(SECRET, world.service.metadata.namespace, wanted.secret_name)
     observed = world.secrets.get(wanted.secret_name)
@@ -108,7 +108,7 @@ def decide_leaf(
         return _keep(world, wanted, stored)
     cause = cause or MISSING
     if not may_issue:
-        return _report_until_written(world, wanted, stored, cause), Plan()
+        return _report_until_written(world, wanted, stored, cause), Plan(more=True)
     try:
         material = _issue(world, wanted, entropy)
     except ValueError as error:

@@ -92,6 +92,8 @@ class Plan:
     problems: tuple[Problem, ...] = ()
     wake: datetime | None = None
     """When to look again, if nothing happens before."""
+    more: bool = False
+    """Whether some of the work is left for the next pass, which comes after those of other services."""
 
     def __add__(self, other: Self) -> "Plan":
         wakes = [wake for wake in (self.wake, other.wake) if wake is not None]
@@ -101,6 +103,7 @@ class Plan:
             probes=self.probes + other.probes,
             problems=self.problems + other.problems,
             wake=min(wakes, default=None),
+            more=self.more or other.more,
         )
 
     @property

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,7 +20,7 @@ from .act import Actor
 from .deadlines import Deadlines
 from .decide import INVALID_SPEC, decide
 from .plan import RETRY_TAKEN, Notice, Problem
-from .ports import MTLSSERVICE, POD, SECRET, Cluster, ConflictError, Object, Ref, UnavailableError
+from .ports import MTLSSERVICE, POD, SECRET, Cluster, ConflictError, Object, Ref, Resource, UnavailableError
 from .status import build_status, first_sight, problem_notice
 from .store import Key, Store
 from .workload import WORKLOAD_RESOURCES
@@ -56,6 +57,8 @@ class Surroundings:
     actor: Actor
     recorder: Recorder
     entropy: Entropy
+    threads: Executor
+    """Where decisions are made, since keys take time: apart from what else runs in threads."""
     clock: Callable[[], datetime]
     is_alive: Callable[[str], Awaitable[bool]]
     """Whether another installation, by identity, is at work."""
@@ -108,7 +111,8 @@ class Reconciler:
             world = await self._look(key)
             if world is None:
                 return
-            report, plan = await asyncio.to_thread(decide, world, self._with.entropy)
+            loop = asyncio.get_running_loop()
+            report, plan = await loop.run_in_executor(self._with.threads, decide, world, self._with.entropy)
             if not plan.acts or refused:
                 break
             try:
@@ -117,11 +121,13 @@ class Reconciler:
                 problems = (*plan.problems, Problem(WRITE_FAILING, str(error)))
                 await self._say_if_it_lasts(key, world, build_status(world, report, problems))
                 raise
+            if plan.more:
+                break
         else:
             self._deadlines.set(key, self._with.clock() + STATUS_INTERVAL)
             return
         self._failing_since.pop(key, None)
-        wake = plan.wake
+        wake = world.now if plan.more else plan.wake
         if refused:
             wake = min(filter(None, (wake, world.now + RETRY_REFUSED)))
         status = build_status(world, report, (*plan.problems, *refused))
@@ -161,18 +167,27 @@ class Reconciler:
             authority=store.get(authority),
             secrets={
                 secret["metadata"]["name"]: secret
-                for secret in store.of(key, SECRET)
-                if secret["metadata"].get("labels", {}).get(names.LABEL_COMPONENT) != names.AUTHORITY
+                for secret in self._known(key, SECRET, _leaf_secrets(service))
+                if key.namespace != settings.namespace
+                or not secret["metadata"]["name"].startswith(names.AUTHORITY_PREFIX)
             },
             workload={
                 (resource.kind, item["metadata"]["name"]): item
                 for resource in WORKLOAD_RESOURCES
-                for item in store.of(key, resource)
+                for item in self._known(key, resource, (key.name,))
             },
             pods=pods,
             deliveries=dict(memory.deliveries),
             taken=frozenset(memory.taken),
         )
+
+    def _known(self, key: Key, resource: Resource, wanted: Iterable[str]) -> Iterator[Object]:
+        """Return what says that it belongs to the service, and what has a name that the service needs."""
+        yield from self._store.of(key, resource)
+        for name in wanted:
+            observed = self._store.get(Ref(resource, key.namespace, name))
+            if observed is not None:
+                yield observed
 
     async def _say(self, key: Key, world: World, status: Object, wake: datetime | None) -> datetime | None:
         """Write the status if it differs, at most once a second; return when to look again."""
@@ -218,6 +233,12 @@ class Reconciler:
         self._status_written.pop(key, None)
         self._failing_since.pop(key, None)
         self._with.actor.forget(key)
+
+
+def _leaf_secrets(service: MTLSService) -> Iterator[str]:
+    yield names.server_secret(service.metadata.name)
+    for client in service.spec.clients:
+        yield names.client_secret(service.metadata.name, client.name)
 
 
 def _within(interval: timedelta, begun: datetime, now: datetime) -> bool:

@@ -35,6 +35,8 @@ def merged(wanted: Object, observed: Object) -> Object:
     ours, theirs = wanted["metadata"], observed["metadata"]
     metadata = {
         **theirs,
+        "name": ours["name"],
+        "namespace": ours["namespace"],
         "labels": {**(theirs.get("labels") or {}), **ours.get("labels", {})},
         "annotations": {**(theirs.get("annotations") or {}), **ours.get("annotations", {})},
         "ownerReferences": ours.get("ownerReferences", []),

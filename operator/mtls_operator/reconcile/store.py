@@ -22,7 +22,13 @@ class Store:
     resourceVersion never replaces a newer one, so a write is never unseen by the pass after it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, home: str) -> None:
+        """Begin with nothing.
+
+        Args:
+            home: the operator's own namespace.
+        """
+        self._home = home
         self._objects: dict[Ref, Object] = {}
         self._by_key: dict[Key, set[Ref]] = {}
 
@@ -32,11 +38,11 @@ class Store:
         ref = ref_of(resource, observed)
         known = self._objects.get(ref)
         if known is not None and _is_newer(known, observed):
-            return key_of(resource, known)
+            return key_of(resource, known, self._home)
         if known is not None:
             self._forget(ref, known)
         self._objects[ref] = observed
-        key = key_of(resource, observed)
+        key = key_of(resource, observed, self._home)
         if key is not None:
             self._by_key.setdefault(key, set()).add(ref)
         return key
@@ -48,7 +54,7 @@ class Store:
         if known is None or _is_newer(known, observed):
             return None
         self._forget(ref, known)
-        return key_of(resource, known) or key_of(resource, observed)
+        return key_of(resource, known, self._home) or key_of(resource, observed, self._home)
 
     def drop(self, ref: Ref) -> None:
         """Take in that a live read found no such object."""
@@ -61,10 +67,7 @@ class Store:
         return self._objects.get(ref)
 
     def of(self, key: Key, resource: Resource) -> Iterator[Object]:
-        """Return the objects of this kind in the service's own namespace, in order of name.
-
-        Anybody can write an annotation that names a service elsewhere; such an object is never the service's.
-        """
+        """Return the objects of this kind in the service's own namespace, in order of name."""
         for ref in sorted(self._by_key.get(key, ())):
             if ref.resource == resource and ref.namespace == key.namespace:
                 yield self._objects[ref]
@@ -75,7 +78,7 @@ class Store:
 
     def _forget(self, ref: Ref, known: Object) -> None:
         del self._objects[ref]
-        key = key_of(ref.resource, known)
+        key = key_of(ref.resource, known, self._home)
         if key is None:
             return
         refs = self._by_key[key]
@@ -90,23 +93,23 @@ def ref_of(resource: Resource, observed: Object) -> Ref:
     return Ref(resource, metadata["namespace"], metadata["name"])
 
 
-def key_of(resource: Resource, observed: Object) -> Key | None:
-    """Return the service that an object says it belongs to: by annotation, label or owner."""
+def key_of(resource: Resource, observed: Object, home: str) -> Key | None:
+    """Return the service that an object says it belongs to: by owner or label, at home by annotation.
+
+    Anybody can write an annotation that names a service elsewhere, except in the operator's own namespace.
+    """
     metadata = observed["metadata"]
+    namespace, name = metadata["namespace"], metadata["name"]
     if resource == MTLSSERVICE:
-        return Key(metadata["namespace"], metadata["name"])
-    owner = (metadata.get("annotations") or {}).get(names.ANNOTATION_OWNER, "")
-    if owner.count("/") == 1:
-        return Key(*owner.split("/"))
-    service = (metadata.get("labels") or {}).get(names.LABEL_SERVICE)
-    if service:
-        return Key(metadata["namespace"], service)
+        return Key(namespace, name)
+    if namespace == home and name.startswith(names.AUTHORITY_PREFIX):
+        owner = (metadata.get("annotations") or {}).get(names.ANNOTATION_OWNER, "")
+        return Key(*owner.split("/")) if owner.count("/") == 1 else None
     for reference in metadata.get("ownerReferences") or ():
-        if reference.get("kind") == names.KIND and reference.get("apiVersion", "").startswith(
-            names.GROUP + "/"
-        ):
-            return Key(metadata["namespace"], reference["name"])
-    return None
+        if reference["kind"] == names.KIND and reference["apiVersion"].startswith(f"{names.GROUP}/"):
+            return Key(namespace, reference["name"])
+    service = (metadata.get("labels") or {}).get(names.LABEL_SERVICE)
+    return Key(namespace, service) if service else None
 
 
 def _is_newer(known: Object, observed: Object) -> bool:

@@ -33,16 +33,21 @@ CREATE_ONLY = "1"
 def decide_workload(world: World) -> Plan:
     """Apply what is missing or altered, delete what is no longer wanted.
 
-    The Deployment waits for its Secret: pods that can not mount it would only back off.
+    The Deployment waits for its Secret, since pods that can not mount it would only back off, and for its
+    ServiceAccount, since pods must never run under one of somebody else's.
     """
-    secret = world.secrets.get(names.server_secret(world.service.metadata.name))
-    deliverable = secret is not None and ownership(secret, world.service) is Ownership.OURS
+    name = world.service.metadata.name
+    needed = (
+        world.secrets.get(names.server_secret(name)),
+        world.workload.get((SERVICE_ACCOUNT.kind, name)),
+    )
+    deployable = all(item and ownership(item, world.service) is Ownership.OURS for item in needed)
     plan = Plan()
     wanted = set()
     for body in workload(world.service, world.settings):
         resource = _BY_KIND[body["kind"]]
         wanted.add((resource.kind, body["metadata"]["name"]))
-        if resource != DEPLOYMENT or deliverable:
+        if resource != DEPLOYMENT or deployable:
             plan += _decide_object(world, resource, body)
     return plan + _decide_obsolete(world, wanted)
 

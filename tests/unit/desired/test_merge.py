@@ -83,3 +83,8 @@ def test_merge_changes_neither_argument() -> None:
     merge(base, patch)
 
     assert (base, patch) == before
+
+
+def test_items_without_a_simple_key_make_a_list_atomic_so_that_the_api_server_says_what_is_wrong() -> None:
+    odd = {"containers": [{"name": "server", "ports": [{"containerPort": {"a": 1}}]}]}
+    assert merge({"containers": [{"name": "server", "ports": [{"containerPort": 1}]}]}, odd) == odd

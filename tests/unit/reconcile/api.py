@@ -3,6 +3,7 @@
 import asyncio
 import copy
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Literal
 
@@ -135,7 +136,7 @@ class Operator:
     def __init__(self, service: Object | None = None, settings: Settings = SETTINGS) -> None:
         self.now: datetime = START
         self.api = Api()
-        self.store = Store()
+        self.store = Store(settings.namespace)
         self.deadlines: Deadlines[Key] = Deadlines()
         self.events: list[str] = []
         """Reasons, in order."""
@@ -146,6 +147,7 @@ class Operator:
             actor=self.actor,
             recorder=self,
             entropy=SYSTEM_ENTROPY,
+            threads=ThreadPoolExecutor(1),
             clock=lambda: self.now,
             is_alive=self._is_alive,
         )

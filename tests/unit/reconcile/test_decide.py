@@ -8,9 +8,8 @@ import pytest
 from cryptography import x509
 
 from mtls_operator.api import names
-from mtls_operator.reconcile.decide import MOST_LEAVES
 from mtls_operator.reconcile.plan import Create
-from mtls_operator.reconcile.ports import SECRET, SERVICE, Object, Ref
+from mtls_operator.reconcile.ports import SECRET, SERVICE, SERVICE_ACCOUNT, Object, Ref
 from mtls_operator.reconcile.status import build_status
 
 from .universe import Universe, service_object
@@ -209,10 +208,29 @@ def test_many_clients_get_their_secrets_step_by_step() -> None:
     universe = Universe(service_object({"clients": clients}))
     universe.carry_out(universe.decide()[1])
     report, plan = universe.decide()
-    assert sum(write.resource == SECRET for write in plan.writes if isinstance(write, Create)) == MOST_LEAVES
+    assert sum(write.resource == SECRET for write in plan.writes if isinstance(write, Create)) == 100
+    assert plan.more
     assert build_status(universe.world(), report, ())["clientsReady"] == 0
     universe.settle()
     assert universe.service["status"]["clientsReady"] == 250
+
+
+def test_slow_keys_are_made_a_few_a_pass_so_that_other_services_get_their_turn() -> None:
+    rsa = {"certificates": {"privateKey": {"algorithm": "RSA", "size": 2048}}}
+    universe = Universe(service_object({"clients": [{"name": name} for name in "abc"]} | rsa))
+    universe.carry_out(universe.decide()[1])
+    _, plan = universe.decide()
+    assert sum(write.resource == SECRET for write in plan.writes if isinstance(write, Create)) == 2
+    assert plan.more
+    universe.settle()
+    assert not universe.decide()[1].more
+
+
+def test_no_pod_runs_under_the_service_account_of_somebody_else() -> None:
+    universe = Universe()
+    universe.objects[Ref(SERVICE_ACCOUNT, "shop", "orders")] = _foreign("ServiceAccount", "orders")
+    assert "Apply Deployment orders" not in universe.settle()
+    assert [problem.reason for problem in universe.problems] == ["NameTaken"]
 
 
 def test_a_removed_client_loses_secret_and_policy_entry(settled: Universe) -> None:

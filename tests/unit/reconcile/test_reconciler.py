@@ -1,5 +1,6 @@
 """One pass over one service: what is written, said and left alone."""
 
+import copy
 from datetime import timedelta
 
 import pytest
@@ -7,12 +8,14 @@ import pytest
 from mtls_operator.api import names
 from mtls_operator.reconcile.act import MOST_AT_ONCE
 from mtls_operator.reconcile.ports import (
+    DEPLOYMENT,
     MTLSSERVICE,
     POD,
     SECRET,
     SERVICE,
     Ref,
     RefusedError,
+    Resource,
     UnavailableError,
 )
 
@@ -46,6 +49,32 @@ async def test_a_secret_in_another_namespace_never_gets_the_keys_of_a_service_th
     await operator.reconcile()
     assert operator.api.objects[Ref(SECRET, "thieves", "orders-client-billing")]["data"] == {}
     assert operator.api.objects[Ref(SECRET, "shop", "orders-client-billing")]["data"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "name", "field", "altered"),
+    [
+        (SECRET, "orders-server", "labels", {names.LABEL_COMPONENT: names.AUTHORITY}),
+        (SECRET, "orders-server", "labels", {names.LABEL_SERVICE: "payments"}),
+        (SECRET, "orders-client-billing", "annotations", {names.ANNOTATION_OWNER: "bank/vault"}),
+        (DEPLOYMENT, "orders", "labels", {names.LABEL_SERVICE: "payments"}),
+    ],
+)
+@pytest.mark.parametrize("owners_too", [False, True])
+async def test_what_is_labelled_for_somebody_else_is_healed_by_one_write(
+    resource: Resource, name: str, field: str, altered: dict[str, str], *, owners_too: bool
+) -> None:
+    operator = Operator()
+    await operator.reconcile()
+    ref = Ref(resource, "shop", name)
+    body = copy.deepcopy(operator.api.objects[ref])
+    body["metadata"].setdefault(field, {}).update(altered)
+    if owners_too:
+        body["metadata"]["ownerReferences"] = []
+    operator.watch(resource, body)
+    assert len(await operator.reconcile()) <= 1
+    assert operator.api.objects[ref]["metadata"]["labels"][names.LABEL_SERVICE] == "orders"
+    assert await operator.reconcile() == []
 
 
 async def test_a_refused_secret_is_told_once_and_never_said_to_be_there() -> None:

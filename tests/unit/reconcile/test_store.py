@@ -26,21 +26,21 @@ def _secret(version: int, **metadata: Any) -> Object:
 
 
 def test_an_older_observation_never_replaces_a_newer_one() -> None:
-    store = Store()
+    store = Store("mtls-system")
     store.put(SECRET, _secret(10))
     assert store.put(SECRET, _secret(9, annotations={"stale": "yes"})) == KEY
     assert store.get(REF) == _secret(10)
 
 
 def test_a_late_deletion_of_an_older_version_is_ignored() -> None:
-    store = Store()
+    store = Store("mtls-system")
     store.put(SECRET, _secret(10))
     assert store.remove(SECRET, _secret(8)) is None
     assert store.get(REF) is not None
 
 
 def test_a_stripped_label_looks_like_a_deletion_and_concerns_the_service_it_belonged_to() -> None:
-    store = Store()
+    store = Store("mtls-system")
     store.put(SECRET, _secret(10))
     assert store.remove(SECRET, _secret(11, labels={})) == KEY
     assert store.get(REF) is None
@@ -48,7 +48,7 @@ def test_a_stripped_label_looks_like_a_deletion_and_concerns_the_service_it_belo
 
 
 def test_objects_are_found_by_service_and_kind() -> None:
-    store = Store()
+    store = Store("mtls-system")
     store.put(SECRET, _secret(1))
     store.put(SECRET, _secret(2, name="orders-client-a"))
     store.put(POD, _secret(3, name="orders-abc"))
@@ -59,9 +59,9 @@ def test_objects_are_found_by_service_and_kind() -> None:
 
 
 def test_an_object_elsewhere_that_claims_a_service_is_never_taken_for_one_of_its_own() -> None:
-    store = Store()
+    store = Store("mtls-system")
     claims = {"namespace": "elsewhere", "annotations": {names.ANNOTATION_OWNER: "shop/orders"}}
-    assert store.put(SECRET, _secret(1, **claims)) == KEY
+    assert store.put(SECRET, _secret(1, **claims)) != KEY
     assert list(store.of(KEY, SECRET)) == []
 
 
@@ -69,10 +69,18 @@ def test_an_object_elsewhere_that_claims_a_service_is_never_taken_for_one_of_its
     ("metadata", "key"),
     [
         ({"labels": {names.LABEL_SERVICE: "orders"}}, KEY),
-        ({"annotations": {names.ANNOTATION_OWNER: "other/api"}}, Key("other", "api")),
         (
             {
-                "labels": {},
+                "namespace": "mtls-system",
+                "name": "authority-1",
+                "annotations": {names.ANNOTATION_OWNER: "other/api"},
+            },
+            Key("other", "api"),
+        ),
+        ({"name": "authority-1", "annotations": {names.ANNOTATION_OWNER: "other/api"}}, KEY),
+        (
+            {
+                "labels": {names.LABEL_SERVICE: "altered"},
                 "ownerReferences": [{"apiVersion": names.API_VERSION, "kind": names.KIND, "name": "orders"}],
             },
             KEY,
@@ -81,4 +89,4 @@ def test_an_object_elsewhere_that_claims_a_service_is_never_taken_for_one_of_its
     ],
 )
 def test_an_object_says_whom_it_belongs_to(metadata: dict[str, Any], key: Key | None) -> None:
-    assert key_of(SECRET, _secret(1, **metadata)) == key
+    assert key_of(SECRET, _secret(1, **metadata), "mtls-system") == key
