@@ -85,6 +85,7 @@ def witness(cluster: Cluster) -> Iterator[Witness]:
 def operator(kubectl: Kubectl, reader: Reader, witness: Witness) -> Iterator[Operator]:  # noqa: ARG001
     """The chart, installed by helm; watched from its first moment."""
     operator = Operator(kubectl, reader)
+    operator.remove_kind()  # other tests may have left it, and helm takes over nothing
     operator.install()
     yield operator
     operator.uninstall()

@@ -39,7 +39,7 @@ class Operator:
 
     def remove_kind(self) -> None:
         """Remove what helm keeps: the CRD, and with it all services."""
-        self.kubectl("delete", "crd", CRD)
+        self.kubectl("delete", "crd", CRD, "--ignore-not-found")
 
     def stop(self) -> None:
         self._scale(0)

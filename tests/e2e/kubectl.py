@@ -29,11 +29,16 @@ class Kubectl:
     def wait(self, what: str, condition: str, namespace: str, seconds: float) -> None:
         self("wait", what, f"--for={condition}", f"--namespace={namespace}", f"--timeout={seconds:.0f}s")
 
+    @property
+    def _cache(self) -> Path:
+        """What kubectl remembers of the kinds, kept apart: a later cluster may have the same address."""
+        return self.kubeconfig.parent / "kubectl"
+
     def _run(self, program: str, arguments: tuple[str, ...], *, check: bool, stdin: str = "") -> str:
         result = subprocess.run(
             [binaries.directory() / program, *arguments],
             input=stdin,
-            env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
+            env={**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self._cache)},
             capture_output=True,
             text=True,
             check=False,

@@ -16,7 +16,7 @@ from tests.e2e.installation import CRD, Operator
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.manifests import mtls_service
 from tests.e2e.namespaces import Namespace
-from tests.e2e.reader import SECRET, WORKLOAD, Object
+from tests.e2e.reader import MTLS_SERVICE, SECRET, WORKLOAD, Object
 from tests.e2e.waiting import holds_for, until
 from tests.e2e.witness import Witness
 
@@ -117,6 +117,11 @@ def test_services_that_are_invisible_for_a_while_keep_their_authorities(
     namespace: Namespace, operator: Operator, cluster: Cluster, witness: Witness
 ) -> None:
     """The kind is not served for longer than the grace; then the very same objects are there again."""
+    until(
+        "all services of former tests are gone",
+        lambda: not namespace.reader.find_all(MTLS_SERVICE),
+        seconds=60,
+    )
     names = [f"hidden-{number}" for number in range(3)]
     namespace.kubectl.apply(
         *(mtls_service(name, namespace.name, replicas=0, clients=CLIENTS) for name in names)

@@ -19,7 +19,9 @@ SETTLED = 5.0
 """Seconds after which nothing happens any more."""
 OPERATOR_MEMORY = 90.0
 SERVER_MEMORY = 60.0
-"""MiB resident, at most."""
+"""MiB resident, as an aim."""
+TOLERANCE = 1.2
+"""Beyond so many times the aim, something has grown that should not."""
 
 
 def test_twenty_services_one_after_another_are_soon_ready(namespace: Namespace, figures: Figures) -> None:
@@ -47,8 +49,8 @@ def test_operator_and_server_are_small(namespace: Namespace, operator: Operator,
     figures.record("Operator, resident memory idle", resident(fresh), "MiB", OPERATOR_MEMORY)
     figures.record("Server, resident memory idle", resident(server), "MiB", SERVER_MEMORY)
 
-    assert resident(fresh) <= OPERATOR_MEMORY
-    assert resident(server) <= SERVER_MEMORY
+    assert resident(fresh) <= OPERATOR_MEMORY * TOLERANCE
+    assert resident(server) <= SERVER_MEMORY * TOLERANCE
 
 
 def resident(pod: Object) -> float:

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.e2e
 @pytest.mark.usefixtures("operator")
 def test_no_key_and_no_certificate_is_in_any_log_event_status_or_annotation(witness: Witness) -> None:
     needles = witness.needles()
+    assert all(overheard(secret.decode(), needles) for secret in witness.keys | witness.certificates)
     assert witness.keys
     assert witness.said
 
