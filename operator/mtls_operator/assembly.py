@@ -53,8 +53,10 @@ async def operate(options: Options) -> None:
         transport = await stack.enter_async_context(Transport(await configure()))
         pods = await stack.enter_async_context(PodClient())
         unguarded = ApiClient(transport)
+        # With connections of its own, a renewal of the Lease never queues behind what the Lease allows.
+        apart = ApiClient(await stack.enter_async_context(Transport(await configure())))
         elector = Elector(
-            unguarded, Ref(LEASE, settings.namespace, settings.instance), _process_identity(), chance
+            apart, Ref(LEASE, settings.namespace, settings.instance), _process_identity(), chance
         )
         cluster = ApiClient(transport, elector.guard)
         recorder = EventRecorder(cluster, settings.identity)

@@ -36,6 +36,10 @@ def parse(arguments: Sequence[str]) -> Options:
         sweep_grace=given.sweep_grace,
         workers=given.workers,
     )
+    if settings.workers < 1:
+        _parser().error(f"--workers {settings.workers} leaves nobody to reconcile; write 1 or more")
+    if settings.sweep_interval < timedelta(seconds=1):
+        _parser().error("--sweep-interval is too short; write 1s or more")
     if settings.namespace in settings.watched_namespaces:
         _parser().error(
             f"--watch-namespace {settings.namespace} is the operator's own, where authority keys are kept; "

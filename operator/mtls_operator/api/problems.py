@@ -11,7 +11,8 @@ _MAX_NAMED: Final = 5
 def problems(service: MTLSService) -> list[str]:
     """Return a sentence for each wish that is not followed, saying what to write instead.
 
-    None of them keeps the service from being served: `defaults` has the values that hold.
+    None of them keeps the service from being served, with the values of `defaults`; but its Ready is false
+    until the spec says what holds.
     """
     return [*_short_lived_clients(service), *_misspelled_annotations(service)]
 

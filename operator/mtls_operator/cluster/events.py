@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from mtls_operator.reconcile.ports import Cluster, ClusterError, Object
+from mtls_operator.reconcile.ports import Cluster, Object
 
 _INTERVAL: Final = 300.0
 _MOST_WAITING: Final = 1000
@@ -72,7 +72,7 @@ class EventRecorder:
             body = await self._waiting.get()
             try:
                 await self._cluster.post_event(body)
-            except ClusterError as trouble:
+            except Exception as trouble:  # noqa: BLE001 - no Event is worth the operator's life
                 self._known.pop(body["metadata"]["name"], None)
                 _log.debug("Event dropped: %s", trouble)
 

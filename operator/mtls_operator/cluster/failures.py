@@ -19,6 +19,8 @@ from mtls_operator.reconcile.ports import (
 
 _LONGEST_MESSAGE: Final = 500
 _PEM: Final = "-----BEGIN"
+_UNTYPED: Final = "failed to create typed patch object"
+"""What a field that does not exist is answered with, as HTTP 500 (kubernetes#122480)."""
 _REFUSALS: Final = frozenset({400, 403, 405, 406, 413, 415, 422})
 
 
@@ -115,6 +117,6 @@ def translate(failed: StatusError, ref: Ref, *, creates: bool = False) -> Cluste
         return ConflictError(words)
     if failed.code == 403 and "metadata.namespace" in failed.fields:  # the namespace is being deleted
         return UnavailableError(words)
-    if failed.code in _REFUSALS:
+    if failed.code in _REFUSALS or failed.message.startswith(_UNTYPED):
         return RefusedError(words)
     return UnavailableError(words, failed.retry_after)

@@ -45,7 +45,7 @@ _IN_SCOPE: Final = (
     (MTLSSERVICE, ("patch",), "status"),
     (SECRET, (*_WATCH, "create", "update", "delete"), ""),
     *(
-        (kind, _APPLY, "")
+        (kind, (*_APPLY, "delete"), "")
         for kind in (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, DISRUPTION_BUDGET, NETWORK_POLICY)
     ),
     (POD, (*_WATCH, "patch"), ""),
@@ -58,7 +58,8 @@ def permissions(settings: Settings) -> Iterator[Permission]:
     for resource, verbs, subresource in _IN_SCOPE:
         for namespace in namespaces(settings, resource):
             yield Permission(resource, verbs, namespace, subresource)
-    yield Permission(LEASE, (*_WATCH, "create", "update"), settings.namespace)
+    yield Permission(SECRET, ("patch",), settings.namespace)
+    yield Permission(LEASE, ("get", "create", "update"), settings.namespace)
 
 
 async def missing(cluster: Cluster, needed: Iterable[Permission]) -> Sequence[str]:

@@ -43,6 +43,8 @@ class Memory:
     """Pod UID to delivery."""
     taken: dict[Ref, datetime] = field(default_factory=dict)
     """Name that is not ours to when that was last seen."""
+    unchanged: dict[Ref, str] = field(default_factory=dict)
+    """Object to the resourceVersion at which applying what is wanted changed nothing."""
 
 
 class Actor:
@@ -109,7 +111,7 @@ class Actor:
     ) -> Problem | None:
         ref = write.ref if isinstance(write, Delete) else ref_of(write.resource, write.body)
         try:
-            await self._send(write)
+            await self._send(write, self._memory_of(service))
         except (AlreadyExistsError, ConflictError):
             self._count(write, ref, "conflict")
             await self.look_again(service, ref)
@@ -130,14 +132,18 @@ class Actor:
         if reason and result == "written":
             self._metrics.leaves.labels(reason).inc()
 
-    async def _send(self, write: Write) -> None:
+    async def _send(self, write: Write, memory: Memory) -> None:
         match write:
             case Create(resource, body):
                 self._store.put(resource, await self._cluster.create(resource, body))
             case Replace(resource, body):
                 self._store.put(resource, await self._cluster.replace(resource, body))
             case Apply(resource, body):
-                self._store.put(resource, await self._cluster.apply(resource, body))
+                applied = await self._cluster.apply(resource, body)
+                self._store.put(resource, applied)
+                version = applied["metadata"]["resourceVersion"]
+                if version == body["metadata"]["resourceVersion"]:
+                    memory.unchanged[ref_of(resource, body)] = version
             case Delete(ref, uid, resource_version):
                 await self._cluster.delete(ref, uid, resource_version)
                 self._store.drop(ref)

@@ -179,6 +179,7 @@ class Reconciler:
             pods=pods,
             deliveries=dict(memory.deliveries),
             taken=frozenset(memory.taken),
+            unchanged=dict(memory.unchanged),
         )
 
     def _known(self, key: Key, resource: Resource, wanted: Iterable[str]) -> Iterator[Object]:

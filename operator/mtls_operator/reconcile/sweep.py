@@ -15,7 +15,7 @@ from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
 from mtls_operator.pki.validity import rfc3339
 
-from .ports import MTLSSERVICE, SECRET, Cluster, ConflictError, Object, Ref
+from .ports import MTLSSERVICE, SECRET, Cluster, ClusterError, Object, Ref
 
 Verdict = Literal["keep", "mark", "unmark", "delete"]
 
@@ -112,8 +112,9 @@ class Sweeper:
                 )
             elif decided == "delete":
                 await self._cluster.delete(ref, metadata["uid"], metadata["resourceVersion"])
-        except ConflictError:
-            logger.info("authority changed meanwhile", extra={"object": f"Secret {ref.namespace}/{ref.name}"})
+        except ClusterError as error:
+            name = f"Secret {ref.namespace}/{ref.name}"
+            logger.warning("not swept", extra={"object": name, "reason": str(error)})
         else:
             if decided != "keep":
                 logger.info("swept", extra={"object": f"Secret {ref.namespace}/{ref.name}", "verb": decided})

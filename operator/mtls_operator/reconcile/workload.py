@@ -58,10 +58,19 @@ def _decide_object(world: World, resource: Resource, body: Object) -> Plan:
     observed = world.workload.get((resource.kind, name))
     if ref in world.taken or (observed and ownership(observed, world.service) is Ownership.FOREIGN):
         return name_taken(ref, world.now)
-    if observed is not None and not differs(body, observed):
+    if observed is not None and (not differs(body, observed) or _is_normalised(world, ref, body, observed)):
         return Plan()
     metadata = {**body["metadata"], **_precondition(observed)}
     return Plan(writes=(Apply(resource, {**body, "metadata": metadata}),))
+
+
+def _is_normalised(world: World, ref: Ref, body: Object, observed: Object) -> bool:
+    """Whether it only looks different: the API server spells it otherwise, and another apply is in vain."""
+    recorded = [
+        (item["metadata"].get("annotations") or {}).get(names.ANNOTATION_DESIRED) for item in (body, observed)
+    ]
+    in_vain = world.unchanged.get(ref) == observed["metadata"]["resourceVersion"]
+    return in_vain and recorded[0] == recorded[1]
 
 
 def _precondition(observed: Object | None) -> Object:

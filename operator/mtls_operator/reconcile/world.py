@@ -69,3 +69,5 @@ class World:
     """Pod UID to delivery."""
     taken: frozenset[Ref] = frozenset()
     """Names that a live read showed to belong to somebody else."""
+    unchanged: Mapping[Ref, str] = field(default_factory=dict)
+    """Object to the resourceVersion at which applying what is wanted changed nothing."""

@@ -151,6 +151,13 @@ async def test_of_other_kinds_the_message_is_told_unless_it_carries_pem() -> Non
             await client.replace(DEPLOYMENT, body)
 
 
+async def test_a_field_that_does_not_exist_is_refused_for_good_whatever_the_code() -> None:
+    message = "failed to create typed patch object (shop/orders; apps/v1): .spec.colour: field not declared"
+    async with api_server(Script(status(500, message=message))) as client:
+        with pytest.raises(RefusedError, match=r"\.spec\.colour: field not declared"):
+            await client.replace(DEPLOYMENT, {**BODY, "kind": "Deployment"})
+
+
 async def test_a_long_message_is_cut() -> None:
     async with api_server(Script(status(403, message="x" * 10_000))) as client:
         with pytest.raises(RefusedError) as caught:

@@ -13,6 +13,7 @@ from mtls_operator.reconcile.ports import (
     POD,
     SECRET,
     SERVICE,
+    Object,
     Ref,
     RefusedError,
     Resource,
@@ -75,6 +76,25 @@ async def test_what_is_labelled_for_somebody_else_is_healed_by_one_write(
     assert len(await operator.reconcile()) <= 1
     assert operator.api.objects[ref]["metadata"]["labels"][names.LABEL_SERVICE] == "orders"
     assert await operator.reconcile() == []
+
+
+async def test_an_object_that_the_api_server_spells_otherwise_is_applied_once() -> None:
+    """Such as a probe's period of 0, which is stored as 10."""
+    service = service_object()
+    odd = {"spec": {"containers": [{"name": "server", "livenessProbe": {"periodSeconds": 0}}]}}
+    operator = Operator({**service, "spec": {**service["spec"], "template": odd}})
+    operator.api.spells_otherwise = _with_defaults
+    await operator.reconcile()
+    operator.now += timedelta(seconds=5)
+    assert await operator.reconcile() == []
+    assert operator.api.writes.count("apply Deployment shop/orders") <= 2
+
+
+def _with_defaults(body: Object) -> Object:
+    spelled = copy.deepcopy(body)
+    if spelled["kind"] == "Deployment":
+        spelled["spec"]["template"]["spec"]["containers"][0]["livenessProbe"]["periodSeconds"] = 10
+    return spelled
 
 
 async def test_a_refused_secret_is_told_once_and_never_said_to_be_there() -> None:
