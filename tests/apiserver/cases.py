@@ -423,6 +423,12 @@ CASES = [
         (volume(hostPath={"path": "/"}),),
     ),
     Case(
+        rules.SERVICE_ACCOUNT_TOKEN,
+        "spec.template.spec.volumes[0].projected.sources[0]",
+        (volume(projected={"sources": [{"configMap": {"name": "settings"}}]}),),
+        (volume(projected={"sources": [{"serviceAccountToken": {"path": "token"}}]}),),
+    ),
+    Case(
         rules.OUR_VOLUME,
         "spec.template.spec.volumes[0]",
         (volume(emptyDir={}),),

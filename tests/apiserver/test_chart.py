@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
@@ -300,6 +300,14 @@ def test_foreign_workloads_are_neither_made_nor_taken_nor_deleted(
     assert "alters and deletes only" in operator.deletes(foreign)
 
 
+def _container(**fields: Any) -> Object:
+    return {"containers": [{"name": "server", "image": "server:1"} | fields]}
+
+
+def _projected(**source: Any) -> Object:
+    return {"volumes": [{"name": "v", "projected": {"sources": [source]}}]}
+
+
 @pytest.mark.parametrize(
     ("pod_spec", "sentence"),
     [
@@ -309,6 +317,19 @@ def test_foreign_workloads_are_neither_made_nor_taken_nor_deleted(
         ({"hostNetwork": True}, "outside the host's namespaces"),
         ({"hostPID": True}, "outside the host's namespaces"),
         ({"hostIPC": True}, "outside the host's namespaces"),
+        ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, "without paths, privileges"),
+        (_container(securityContext={"privileged": True}), "without paths, privileges"),
+        (_container(securityContext={"capabilities": {"add": ["NET_ADMIN"]}}), "without paths, privileges"),
+        (_projected(serviceAccountToken={"path": "token"}), "without tokens"),
+        (_projected(secret={"name": "authority-1"}), "without the Secrets of authorities"),
+        ({"volumes": [{"name": "v", "secret": {"secretName": "authority-1"}}]}, "the Secrets of authorities"),
+        (_container(envFrom=[{"secretRef": {"name": "authority-1"}}]), "the Secrets of authorities"),
+        (
+            _container(
+                env=[{"name": "K", "valueFrom": {"secretKeyRef": {"name": "authority-1", "key": "k"}}}]
+            ),
+            "the Secrets of authorities",
+        ),
     ],
     ids=str,
 )

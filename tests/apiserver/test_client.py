@@ -175,8 +175,8 @@ async def test_a_refusal_says_why_but_nothing_of_a_secret(client: ApiClient, nam
         await client.create(SERVICE_ACCOUNT, account(namespace, labels={"x": "?"}))
 
 
-async def test_a_missing_namespace_is_a_changed_world(client: ApiClient) -> None:
-    with pytest.raises(ConflictError, match="not found"):
+async def test_a_missing_namespace_is_trouble_to_be_waited_for(client: ApiClient) -> None:
+    with pytest.raises(UnavailableError, match="not found"):
         await client.create(SERVICE_ACCOUNT, account("nowhere"))
 
 

@@ -42,7 +42,7 @@ async def test_each_missing_verb_is_one_sentence(
             {
                 "apiGroups": [""],
                 "resources": ["secrets"],
-                "verbs": ["get", "list", "watch", "create", "delete"],
+                "verbs": ["get", "list", "watch", "create", "patch", "delete"],
             },
             {"apiGroups": ["mtls-operator.io"], "resources": ["*"], "verbs": ["*"]},
             {"apiGroups": ["apps"], "resources": ["*"], "verbs": ["*"]},

@@ -117,6 +117,7 @@ def _apiserver(cluster: Cluster) -> Flags:
         "service-account-key-file": pki / "service-account.pub",
         "service-account-signing-key-file": pki / "service-account.key",
         "service-cluster-ip-range": cluster.service_network,
+        "allow-privileged": "true",
         "authorization-mode": "Node,RBAC",
         "enable-admission-plugins": "NodeRestriction",
         "enable-aggregator-routing": "true",

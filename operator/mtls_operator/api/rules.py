@@ -223,6 +223,10 @@ HOST_PATH: Final = Rule(
     "!has(self.hostPath)",
     "A path of the node would open the node to the pod; write an emptyDir or another volume",
 )
+SERVICE_ACCOUNT_TOKEN: Final = Rule(
+    "!has(self.serviceAccountToken)",
+    "The server's pods get no token of a ServiceAccount; remove serviceAccountToken",
+)
 OUR_VOLUME: Final = Rule(
     "self.name != 'mtls'", "The volume mtls carries the server's certificate; give yours another name"
 )

@@ -58,7 +58,12 @@ _VOLUME: Final = _open(
     name=_NAME,
     hostPath=_open(),
     secret=_open(secretName=_SECRET),
-    projected=_open(sources=_list(32, _open(secret=_SECRET_REFERENCE))),
+    projected=_open(
+        sources=_list(
+            32,
+            _open(rules.SERVICE_ACCOUNT_TOKEN, secret=_SECRET_REFERENCE, serviceAccountToken=_open()),
+        )
+    ),
 )
 
 SCHEMA: Final[dict[str, Any]] = _open(
