@@ -34,6 +34,8 @@ class Limits:
     handshake_seconds: float = 10.0
     stalled_seconds: float = 60.0
     """How long a client may leave sent data without acknowledgement, or its window shut."""
+    sweep_seconds: float = 5.0
+    """How often connections are looked for that the kernel has given up."""
 
 
 def bind(host: str | None, port: int, limits: Limits) -> list[socket.socket]:
@@ -92,6 +94,7 @@ class Listener:
         self._closing: set[LingeringClose] = set()
         self._accepting = False
         self._shortage: asyncio.TimerHandle | None = None
+        self._sweeper = self._loop.call_later(limits.sweep_seconds, self._sweep)
         self._adjust()
 
     @property
@@ -128,11 +131,17 @@ class Listener:
 
     def abort(self) -> None:
         """Close everything now."""
+        self._sweeper.cancel()
         self.stop_accepting()
         self.abort_handshakes()
         open_still: list[TlsTransport | LingeringClose] = [*self._transports, *self._closing]
         for connection in open_still:
             connection.abort()
+
+    def _sweep(self) -> None:
+        for transport in self._transports:
+            transport.end_if_dead()
+        self._sweeper = self._loop.call_later(self._limits.sweep_seconds, self._sweep)
 
     def _adjust(self) -> None:
         """Accept if, and only if, there is room."""

@@ -1,14 +1,19 @@
 """An asyncio transport over an `ssl.SSLSocket`, instead of a second TLS state machine beside OpenSSL's."""
 
 import asyncio
+import errno
+import os
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
+from socket import IPPROTO_TCP, TCP_INFO
 from typing import Final, Protocol
 
 MAX_RECORD: Final = 1 << 14
 """The most plaintext in one record (RFC 8446 §5.1): a `recv` of this size leaves nothing in OpenSSL."""
 MAX_SEND: Final = 1 << 16
+TCP_CLOSE: Final = b"\x07"
+"""The first byte of the kernel's ``struct tcp_info``, its state, after RST or a timeout."""
 HIGH_WATER: Final = 1 << 16
 
 _ASKED: Final[Mapping[str, Callable[[ssl.SSLSocket], object]]] = {
@@ -311,6 +316,15 @@ class TlsTransport(asyncio.Transport):
     def abort(self) -> None:
         """Close at once; the peer sees a stream cut off."""
         self._release(None, linger=False)
+
+    def end_if_dead(self) -> None:
+        """End a connection that the kernel has given up.
+
+        libuv tells of an error once and goes deaf to the descriptor, perhaps before all that had arrived
+        was read; and while reading is paused nobody tells at all.
+        """
+        if not self._released and self._tls.getsockopt(IPPROTO_TCP, TCP_INFO, 1) == TCP_CLOSE:
+            self._fail(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
 
     def _say_goodbye(self) -> None:
         """Send close_notify.

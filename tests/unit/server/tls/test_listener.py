@@ -302,3 +302,29 @@ def test_a_reset_is_noticed_whatever_was_sent_before_it(
             connection.send(bytes(sent))
         reset(connection)
     eventually(lambda: server.listener.connections == 0)
+
+
+@pytest.mark.parametrize("size", [1, 20_000, 200_000])
+def test_a_reset_is_noticed_though_data_was_waiting(serve: Serve, context: ssl.SSLContext, size: int) -> None:
+    """An event loop on libuv tells of an error once, when only the first of the waiting records is read."""
+    server = serve(Recorder, limits=Limits(sweep_seconds=0.1))
+    connection = connect(server, context)
+    recorder = server.protocol()
+    server.call(recorder.transport.pause_reading)
+    for _ in range(3):
+        connection.sendall(bytes(size))
+    time.sleep(0.05)
+    reset(connection)
+    time.sleep(0.05)
+    server.call(recorder.transport.resume_reading)
+    eventually(lambda: recorder.lost)
+
+
+def test_a_reset_is_noticed_while_reading_is_paused(serve: Serve, context: ssl.SSLContext) -> None:
+    server = serve(Recorder, limits=Limits(sweep_seconds=0.1))
+    connection = connect(server, context)
+    recorder = server.protocol()
+    server.call(recorder.transport.pause_reading)
+    reset(connection)
+    eventually(lambda: recorder.lost)
+    assert isinstance(recorder.lost[0], ConnectionResetError)
