@@ -18,6 +18,8 @@ from mtls_server.material import Peer
 
 MAX_HEAD_BYTES: Final = 1 << 16
 MAX_HEADERS: Final = 128
+MAX_PIPELINED: Final = 32
+"""Requests of one connection that wait behind the one being answered."""
 
 TLS_VERSIONS: Final = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 
@@ -82,9 +84,17 @@ def judge_head(version: str, target: bytes, headers: Sequence[tuple[bytes, bytes
         return ONE_HOST
     if version == "1.0" and encoded:
         return ENCODED_BODY_IN_1_0
-    if not target.startswith((b"/", b"https://%b/" % b"".join(hosts))):
+    if not target.startswith(b"/") and not _names_host(target, b"".join(hosts)):
         return BAD_TARGET
     return None
+
+
+def _names_host(target: bytes, host: bytes) -> bool:
+    """Tell whether the target is a URL with that very host, and one that uvicorn can take apart."""
+    try:
+        return target.startswith(b"https://%b/" % host) and httptools.parse_url(target).path is not None
+    except httptools.HttpParserInvalidURLError:
+        return False
 
 
 _DROPPED_TRAILERS: Final = cast("list[tuple[bytes, bytes]]", deque(maxlen=0))
@@ -95,7 +105,10 @@ class _RefusedRequestError(Exception):
 
 
 class StrictProtocol(GracefulProtocol):
-    """Answers what is malformed or too large itself, and never merges trailers into the headers."""
+    """Answers what is malformed or too large itself, and never merges trailers into the headers.
+
+    A client that pipelines too many requests loses its connection.
+    """
 
     _answer = MALFORMED
     _unfinished = 0
@@ -136,6 +149,8 @@ class StrictProtocol(GracefulProtocol):
         answer = self.judge()
         if answer is not None:
             self._answer = answer
+            raise _RefusedRequestError
+        if len(self.pipeline) == MAX_PIPELINED:  # no answer can be told, as others are due before it
             raise _RefusedRequestError
         super().on_headers_complete()
         self.headers = _DROPPED_TRAILERS

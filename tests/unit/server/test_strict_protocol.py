@@ -1,6 +1,7 @@
 """Time and memory that a client can claim of the HTTP protocol; TLS plays no part here."""
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.config import Config
 
 from mtls_server.graceful import DrainState
-from mtls_server.http import StrictProtocol
+from mtls_server.http import MAX_PIPELINED, StrictProtocol
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -82,3 +83,23 @@ async def test_a_reset_connection_leaves_no_timer() -> None:
         await asyncio.sleep(0.1)
         assert not protocol.connections
         assert protocol.timeout_keep_alive_task is None
+
+
+async def test_a_client_may_send_some_requests_ahead() -> None:
+    async with serving(keep_alive=1) as served:
+        reader, writer = await served.connect()
+        writer.write(REQUEST * (1 + MAX_PIPELINED))
+        assert (await asyncio.wait_for(reader.read(), 5)).count(b"HTTP/1.1 204") == 1 + MAX_PIPELINED
+        writer.close()
+
+
+async def test_a_client_that_sends_too_many_requests_ahead_is_dropped() -> None:
+    async with serving(keep_alive=60) as served:
+        reader, writer = await served.connect()
+        writer.write(REQUEST * 1000)
+        with contextlib.suppress(ConnectionResetError):
+            await asyncio.wait_for(reader.read(), 5)
+        (protocol,) = served.protocols
+        assert len(protocol.pipeline) <= MAX_PIPELINED
+        assert protocol.transport.is_closing()
+        writer.close()
