@@ -1,8 +1,11 @@
 """The plain port for kubelet, Prometheus and the operator: alive, ready, metrics, state."""
 
 import asyncio
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from time import perf_counter
 from typing import Final, cast
 
 import msgspec
@@ -13,6 +16,8 @@ from uvicorn.config import Config
 from mtls_server.graceful import DrainState
 from mtls_server.http import StrictProtocol
 from mtls_server.watch import Watcher
+
+MAX_CONNECTIONS: Final = 64
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json"
@@ -101,15 +106,29 @@ def application(readiness: Readiness, registry: CollectorRegistry) -> ASGI3Appli
     return app
 
 
-async def listen(app: ASGI3Application, host: str | None, port: int) -> asyncio.Server:
-    """Open the admin port; port 0 lets the kernel choose.
+class AdminProtocol(StrictProtocol):
+    """At the limit of connections a new one ends the oldest, so that nobody shuts the probes out."""
 
-    Raises:
-        OSError: the address is taken or not ours.
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Make room."""
+        super().connection_made(transport)
+        self.opened = perf_counter()
+        if len(self.connections) > MAX_CONNECTIONS:
+            oldest = cast("AdminProtocol", min(self.connections, key=attrgetter("opened")))
+            self.connections.discard(oldest)
+            oldest.transport.abort()
+
+
+async def listen(app: ASGI3Application, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
+    """Serve the admin port, one request for each connection.
+
+    Args:
+        app: made by `application`.
+        sockets: listening; closed with the servers.
     """
     config = Config(
         app,
-        http=StrictProtocol,
+        http=AdminProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -119,6 +138,6 @@ async def listen(app: ASGI3Application, host: str | None, port: int) -> asyncio.
     )
     config.load()
     state = DrainState()
-    return await asyncio.get_running_loop().create_server(
-        lambda: StrictProtocol(config, state, {}), host, port
-    )
+    state.drain()
+    loop = asyncio.get_running_loop()
+    return [await loop.create_server(lambda: AdminProtocol(config, state, {}), sock=one) for one in sockets]

@@ -40,7 +40,6 @@ async def serve(listener: Listener, drain: Drain, *at_signal: Callable[[], None]
         drain: how to end.
         *at_signal: are called first: make the server unready, tell the connections.
     """
-    _raise_descriptor_limit()
     loop = asyncio.get_running_loop()
     signals = asyncio.Queue[None]()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,10 +58,11 @@ async def serve(listener: Listener, drain: Drain, *at_signal: Callable[[], None]
             loop.remove_signal_handler(number)
 
 
-def _raise_descriptor_limit() -> None:
-    """A shell's soft limit is often 1024, for programs that use select(2)."""
+def use_all_descriptors() -> int:
+    """Raise the limit as far as may be, and return it: a shell's is often 1024, for users of select(2)."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 async def _drain(listener: Listener, drain: Drain) -> None:

@@ -5,7 +5,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import partial
 from pathlib import Path
@@ -21,12 +21,14 @@ from mtls_server.context import TlsSettings
 from mtls_server.graceful import DrainState
 from mtls_server.http import PeerProtocol
 from mtls_server.observe import Telemetry
-from mtls_server.server import Drain, serve
+from mtls_server.server import Drain, serve, use_all_descriptors
 from mtls_server.tls.listener import Limits, Listener, bind
 from mtls_server.watch import Watcher
 
 LOGGER: Final = logging.getLogger("mtls_server")
 KEEP_ALIVE_SECONDS: Final = 75
+SPARE_DESCRIPTORS: Final = 64 + admin.MAX_CONNECTIONS
+"""For files, sockets that listen, the admin port and what the application opens."""
 
 
 class StartError(Exception):
@@ -56,6 +58,7 @@ async def run(options: Options) -> None:
         CancelledError: a signal came before anything was served.
     """
     _end_on_signal()
+    limits = limits_within(use_all_descriptors())
     registry = CollectorRegistry()
     telemetry = Telemetry(registry)
     watcher = Watcher(options.directory, options.tls, telemetry)
@@ -70,7 +73,6 @@ async def run(options: Options) -> None:
         readiness.application_started = True
         LOGGER.info("waiting for files that can serve in %s", options.directory)
         await watcher.ready.wait()
-        limits = Limits()
         with _explained(options.host, options.port):
             sockets = bind(options.host, options.port, limits)
         protocol_factory = partial(PeerProtocol, config, state, app_state, telemetry.peer_refused)
@@ -78,6 +80,12 @@ async def run(options: Options) -> None:
         readiness.listening = True
         LOGGER.info("serving", extra={"fields": {"port": sockets[0].getsockname()[1]}})
         await serve(listener, options.drain, readiness.drain, state.drain)
+
+
+def limits_within(descriptors: int) -> Limits:
+    """Return what may be admitted so that descriptors stay free for everything else."""
+    default = Limits()
+    return replace(default, connections=max(1, min(default.connections, descriptors - SPARE_DESCRIPTORS)))
 
 
 def _end_on_signal() -> None:
@@ -121,12 +129,14 @@ async def _started(config: Config) -> AsyncIterator[dict[str, Any]]:
 @asynccontextmanager
 async def _admin_port(application: ASGI3Application, options: Options) -> AsyncIterator[None]:
     with _explained(options.host, options.admin_port):
-        server = await admin.listen(application, options.host, options.admin_port)
-    LOGGER.info("admin port open", extra={"fields": {"port": server.sockets[0].getsockname()[1]}})
+        sockets = bind(options.host, options.admin_port, Limits())
+    servers = await admin.listen(application, sockets)
+    LOGGER.info("admin port open", extra={"fields": {"port": sockets[0].getsockname()[1]}})
     try:
         yield
     finally:
-        server.close()
+        for server in servers:
+            server.close()
 
 
 @asynccontextmanager

@@ -1,10 +1,13 @@
 """What kubelet, Prometheus and the operator read."""
 
+import contextlib
+import socket
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from mtls_server.admin import MAX_CONNECTIONS
 from mtls_server.contract import State, digest
 from tests.unit.server.conftest import World
 from tests.unit.server.kubelet import deliver
@@ -65,3 +68,27 @@ def test_a_spoilt_delivery_shows_in_state_and_metrics_and_serves_nobody_less(
         assert program.ask_admin("/readyz")[0] == 200
         assert 'result="refused"} 1.0' in program.ask_admin("/metrics")[1]
         assert program.get().status == 200
+
+
+def test_every_answer_ends_its_connection(world: World, tmp_path: Path) -> None:
+    with (
+        running(world, tmp_path, "identity") as program,
+        socket.create_connection(("127.0.0.1", program.admin_port), 5) as connection,
+        connection.makefile("rb") as answers,
+    ):
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"\r\nconnection: close\r\n" in answers.read()
+
+
+def test_idle_connections_do_not_shut_the_probes_out(world: World, tmp_path: Path) -> None:
+    with running(world, tmp_path, "identity") as program, contextlib.ExitStack() as held:
+        address = "127.0.0.1", program.admin_port
+        oldest, *others = (
+            held.enter_context(socket.create_connection(address, 5)) for _ in range(MAX_CONNECTIONS)
+        )
+        assert program.ask_admin("/livez") == (200, "alive\n")
+        oldest.settimeout(1)
+        assert oldest.recv(1) == b""
+        others[0].settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            others[0].recv(1)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mtls_server.service import limits_within
+from mtls_server.tls.listener import Limits
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.program import Connection, Program, running
@@ -49,6 +51,11 @@ def test_all_descriptors_that_may_be_had_are_used(world: World, tmp_path: Path) 
         assert program.get().status == 200
         soft, hard = resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE)
         assert soft == hard
+
+
+@pytest.mark.parametrize(("descriptors", "connections"), [(100, 1), (1024, 896), (1 << 20, 10_000)])
+def test_descriptors_are_spared_for_files_and_probes(descriptors: int, connections: int) -> None:
+    assert limits_within(descriptors) == Limits(connections=connections)
 
 
 def test_for_a_while_the_server_is_unready_but_accepts(world: World, tmp_path: Path) -> None:
