@@ -14,6 +14,7 @@ NOTHING_IN_COMMON: Final = "client and server have no algorithm in common"
 DISTRUSTED: Final = "client does not trust our certificate"
 CLOSED: Final = "client closed the connection during the handshake"
 RESET: Final = "client reset the connection during the handshake"
+SILENT: Final = "client sent nothing"
 
 _WORDS: Final = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": NO_CERTIFICATE,
@@ -46,6 +47,10 @@ _ALERTS_OF_DISTRUST: Final = {
 _MAX_SUBJECT: Final = 256
 
 
+class SilentClientError(TimeoutError):
+    """The client's first byte did not come in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Presented:
     """What the certificate of a refused client says; whether the client holds its key is not known."""
@@ -68,7 +73,8 @@ def explain(error: OSError, deadline: float) -> str:
         case ssl.SSLCertVerificationError():
             return str(error.verify_message)
         case TimeoutError():
-            return f"handshake took longer than {deadline:g} s"
+            silent = isinstance(error, SilentClientError)
+            return SILENT if silent else f"handshake took longer than {deadline:g} s"
         case ssl.SSLEOFError():
             return CLOSED
         case ssl.SSLError():

@@ -3,9 +3,11 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
-from socket import IPPROTO_TCP, TCP_QUICKACK, socket
+from socket import IPPROTO_TCP, MSG_PEEK, TCP_QUICKACK, socket
 from time import perf_counter
 from typing import Protocol
+
+from mtls_server.tls.failures import SilentClientError
 
 
 class Generation(Protocol):
@@ -27,7 +29,9 @@ class Handshake:
     """
 
     __slots__ = (
+        "_begun",
         "_current",
+        "_deadline",
         "_done",
         "_failed",
         "_loop",
@@ -41,7 +45,7 @@ class Handshake:
     def __init__(
         self,
         accepted: tuple[socket, object],
-        deadline: float,
+        patience: tuple[float, float],
         current: Callable[[], Generation],
         done: Callable[["Handshake", ssl.SSLSocket], None],
         failed: Callable[["Handshake", OSError], None],
@@ -50,7 +54,8 @@ class Handshake:
 
         Args:
             accepted: socket and address; the socket passes on to whoever `done` or `failed` calls.
-            deadline: seconds until `failed` is called with TimeoutError.
+            patience: seconds until the first byte must have come, and until all is done; else `failed` is
+                called with SilentClientError, or TimeoutError.
             current: returns the generation in service.
             done: the client is authenticated; the loop no longer watches the socket.
             failed: the connection is useless; OpenSSL has written its alert, if there is one to send.
@@ -60,22 +65,27 @@ class Handshake:
         self._current = current
         self._done = done
         self._failed = failed
+        self._begun = False
         self.started = perf_counter()
-        self._timer = self._loop.call_later(deadline, self._expire)
+        first_byte, whole = patience
+        self._deadline = self._loop.time() + whole
+        self._timer = self._loop.call_later(first_byte, self.expire)
         self._loop.add_reader(self.socket, self._begin)
 
     def _begin(self) -> None:
+        self._begun = True
         self._loop.remove_reader(self.socket)
+        self._timer.cancel()
         self.generation = self._current()
         try:
             tls = self.generation.context.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
             )
         except OSError as error:  # the peer is gone already
-            self._timer.cancel()
             self._failed(self, error)
             return
         self.socket = tls
+        self._timer = self._loop.call_at(self._deadline, self.expire)
         self._loop.add_reader(tls, self._step, tls)
         self._step(tls)
 
@@ -102,9 +112,22 @@ class Handshake:
         self._loop.add_reader(tls, self._step, tls)
         self._step(tls)
 
-    def _expire(self) -> None:
+    def is_silent(self) -> bool:
+        """Tell whether nothing has come from the client, not even what a busy loop has yet to notice."""
+        if self._begun:
+            return False
+        try:
+            self.socket.recv(1, MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
+    def expire(self) -> None:
+        """Fail: the client took too long."""
         self._stop()
-        self._failed(self, TimeoutError())
+        self._failed(self, TimeoutError() if self._begun else SilentClientError())
 
     def _stop(self) -> None:
         self._timer.cancel()

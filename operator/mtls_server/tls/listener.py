@@ -17,6 +17,8 @@ from mtls_server.tls.transport import TlsTransport
 
 ACCEPTS_PER_PASS: Final = 16
 """So that a rush of new clients does not keep the connected ones waiting."""
+CROWDED_SECONDS: Final = 0.2
+"""How long a client may be silent before its handshake while others wait; an honest one sends at once."""
 SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 SHORTAGE_SECONDS: Final = 1.0
 NO_IPV6: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
@@ -32,6 +34,8 @@ class Limits:
     handshakes: int = 1_000
     """Clients that have not authenticated themselves yet."""
     handshake_seconds: float = 10.0
+    first_byte_seconds: float = 3.0
+    """How long a client may be silent before its handshake, unless others wait."""
     stalled_seconds: float = 60.0
     """How long a client may leave sent data without acknowledgement, or its window shut."""
     sweep_seconds: float = 5.0
@@ -63,7 +67,8 @@ def bind(host: str | None, port: int, limits: Limits) -> list[socket.socket]:
 class Listener:
     """All connections of one port.
 
-    At a limit nothing more is accepted: new clients wait in the kernel's backlog.
+    At a limit nothing more is accepted: new clients wait in the kernel's backlog, until one goes. Silent
+    ones are made to.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class Listener:
         self._closing: set[LingeringClose] = set()
         self._accepting = False
         self._shortage: asyncio.TimerHandle | None = None
+        self._crowd: asyncio.TimerHandle | None = None
         self._sweeper = self._loop.call_later(limits.sweep_seconds, self._sweep)
         self._adjust()
 
@@ -115,8 +121,9 @@ class Listener:
     def stop_accepting(self) -> None:
         """Close the listening sockets; connections go on."""
         sockets, self._sockets = self._sockets, ()
-        if self._shortage is not None:
-            self._shortage.cancel()
+        for timer in (self._shortage, self._crowd):
+            if timer is not None:
+                timer.cancel()
         for one in sockets:
             self._loop.remove_reader(one)
             one.close()
@@ -150,6 +157,8 @@ class Listener:
             and len(self._handshakes) < self._limits.handshakes
             and self.connections < self._limits.connections
         )
+        if not room and self._crowd is None and self._sockets and self._handshakes:
+            self._crowd = self._loop.call_later(CROWDED_SECONDS, self._drop_silent)
         if room == self._accepting:
             return
         self._accepting = room and bool(self._sockets)
@@ -183,11 +192,21 @@ class Listener:
         self._shortage = None
         self._adjust()
 
+    def _drop_silent(self) -> None:
+        """Where there is still no room, drop whoever has been silent for so long."""
+        self._crowd = None
+        if self._accepting:
+            return
+        latest = perf_counter() - CROWDED_SECONDS
+        for handshake in [one for one in self._handshakes if one.started <= latest and one.is_silent()]:
+            handshake.expire()
+        self._adjust()
+
     def _shake_hands(self, accepted: socket.socket, address: object) -> None:
         self._handshakes.add(
             Handshake(
                 (accepted, address),
-                self._limits.handshake_seconds,
+                (self._limits.first_byte_seconds, self._limits.handshake_seconds),
                 self._current,
                 self._succeed,
                 self._fail,

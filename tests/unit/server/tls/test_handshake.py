@@ -177,7 +177,7 @@ def test_who_resets_amid_the_handshake_is_one_line(serve: Serve, world: World, b
     assert server.failure().reason == "client reset the connection during the handshake"
 
 
-@pytest.mark.parametrize("sent", [0, 1, 100])
+@pytest.mark.parametrize("sent", [1, 100])
 def test_who_connects_and_holds_is_dropped_at_the_deadline(
     serve: Serve, world: World, billing: pki.Issued, sent: int
 ) -> None:
@@ -191,6 +191,15 @@ def test_who_connects_and_holds_is_dropped_at_the_deadline(
         assert ended(client.raw)
         assert 0.1 < time.monotonic() - start < 2
     assert server.failure().reason == "handshake took longer than 0.2 s"
+
+
+def test_who_connects_and_says_nothing_is_dropped_sooner(serve: Serve) -> None:
+    server = serve(limits=Limits(first_byte_seconds=0.2))
+    with dial(server) as silent:
+        start = time.monotonic()
+        assert ended(silent)
+        assert 0.1 < time.monotonic() - start < 2
+    assert server.failure().reason == "client sent nothing"
 
 
 def ended(raw: socket.socket) -> bool:

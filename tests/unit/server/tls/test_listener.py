@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from mtls_server.tls import listener
 from mtls_server.tls.listener import Limits, bind
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
@@ -68,10 +69,40 @@ def test_at_the_limit_of_handshakes_new_clients_wait_no_longer_than_the_deadline
     server = serve(limits=Limits(handshakes=3, handshake_seconds=0.3))
     with contextlib.ExitStack() as held:
         for _ in range(3):
-            held.enter_context(dial(server))
+            held.enter_context(dial(server)).sendall(b"\x16")
         eventually(lambda: not server.listener.accepting)
         assert answered(server, context)
     assert [failure.reason for failure in server.log.failures] == ["handshake took longer than 0.3 s"] * 3
+
+
+def test_silent_clients_do_not_keep_others_waiting(serve: Serve, context: ssl.SSLContext) -> None:
+    server = serve(limits=Limits(handshakes=10))
+    with contextlib.ExitStack() as held:
+        for _ in range(25):
+            held.enter_context(dial(server))
+        start = time.monotonic()
+        assert answered(server, context)
+        assert time.monotonic() - start < 1
+        assert {failure.reason for failure in server.log.failures} == {"client sent nothing"}
+
+
+def test_silent_clients_at_the_limit_of_connections_go_too(serve: Serve, context: ssl.SSLContext) -> None:
+    server = serve(limits=Limits(connections=2))
+    with connect(server, context) as held, dial(server):
+        assert answered(server, context)
+        held.sendall(b"hello")
+        assert receive(held, 5) == b"hello"
+
+
+def test_who_has_spoken_is_not_silent_though_the_loop_was_too_busy_to_hear(
+    serve: Serve, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "CROWDED_SECONDS", 0.5)
+    server = serve(limits=Limits(handshakes=1))
+    raw = dial(server)
+    eventually(lambda: not server.listener.accepting)
+    server.loop.call_soon_threadsafe(time.sleep, 0.7)
+    assert answered(server, context, raw)
 
 
 def test_clients_that_shook_hands_do_not_count_as_handshakes(serve: Serve, context: ssl.SSLContext) -> None:
