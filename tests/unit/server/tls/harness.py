@@ -120,7 +120,7 @@ class TlsServer:
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(PATIENCE)
 
     def protocol(self, number: int = 0) -> Recorder:
-        eventually(lambda: len(self.protocols) > number)
+        eventually(lambda: len(self.protocols) > number and hasattr(self.protocols[number], "transport"))
         return self.protocols[number]
 
     def failure(self) -> Failure:
