@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -165,14 +165,8 @@ class _Run:
             self._here.call_soon_threadsafe(self.ended.set_result, trouble)
 
     async def _outcome(self) -> BaseException | None:
-        operating = asyncio.create_task(self._operate())
-        await asyncio.wait([operating])
-        await asyncio.sleep(_FAREWELL)
-        return operating.exception()
-
-    async def _operate(self) -> None:
         namespaces = {*self._settings.watched_namespaces, self._settings.namespace}
-        await kopf.operator(
+        tasks = await kopf.spawn_tasks(
             registry=build_registry(self._settings, self._bridge.put),
             settings=kopf_settings(self._backoffs),
             identity=_IDENTITY,
@@ -180,6 +174,23 @@ class _Run:
             namespaces=sorted(namespaces) if self._settings.watched_namespaces else (),
             stop_flag=self._stop,
         )
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await end(tasks)
+        await asyncio.sleep(_FAREWELL)
+        return next(filter(None, (task.exception() for task in ended)), None)
+
+
+async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel kopf's tasks, and then whatever they leave behind in this loop, until all of it has ended.
+
+    `kopf.run_tasks` cancels each task once and waits for ever. A watch that is just being renewed swallows
+    that, lives on, and is all that is left of kopf.
+    """
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_PATIENCE)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
 
 
 def _log_stray(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

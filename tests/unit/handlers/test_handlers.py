@@ -4,8 +4,8 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from itertools import islice
 
 import kopf
@@ -14,7 +14,7 @@ import pytest
 from mtls_operator.api.settings import Settings
 from mtls_operator.handlers.bridge import Bridge
 from mtls_operator.handlers.login import Login
-from mtls_operator.handlers.watcher import Backoffs, Watcher, kopf_settings, quieten
+from mtls_operator.handlers.watcher import Backoffs, Watcher, end, kopf_settings, quieten
 from mtls_operator.reconcile.ports import MTLSSERVICE, SECRET, Object, Resource
 from mtls_operator.reconcile.watched import WATCHED, Watched, namespaces
 
@@ -162,13 +162,13 @@ async def test_in_a_pod_the_service_account_logs_in(
 class Kopf:
     """Stands in for kopf's life, so that it can end as the real one seldom does."""
 
-    def __init__(self, *lives: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    def __init__(self, *lives: Callable[[asyncio.Event], Coroutine[None, None, None]]) -> None:
         self.lives = list(lives)
         self.begun = 0
 
-    async def operator(self, *, stop_flag: asyncio.Event, **_: object) -> None:
+    async def spawn_tasks(self, *, stop_flag: asyncio.Event, **_: object) -> Sequence[asyncio.Task[None]]:
         self.begun += 1
-        await (self.lives.pop(0) if self.lives else good)(stop_flag)
+        return [asyncio.create_task((self.lives.pop(0) if self.lives else good)(stop_flag))]
 
 
 async def good(stop: asyncio.Event) -> None:
@@ -180,15 +180,21 @@ async def failing(_: asyncio.Event) -> None:
 
 
 async def stuck(_: asyncio.Event) -> None:
-    await asyncio.sleep(1)
+    """Swallow every cancellation for a second."""
+    clock = asyncio.get_running_loop().time
+    ends = clock() + 1
+    while clock() < ends:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.1)
 
 
 @asynccontextmanager
 async def watching(kopf: Kopf, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watcher]:
-    monkeypatch.setattr("kopf.operator", kopf.operator)
+    monkeypatch.setattr("kopf.spawn_tasks", kopf.spawn_tasks)
     monkeypatch.setattr("mtls_operator.handlers.watcher._FIRST_BACKOFF", 0.01)
     monkeypatch.setattr("mtls_operator.handlers.watcher._LONGEST_END", 0.1)
     monkeypatch.setattr("mtls_operator.handlers.watcher._FAREWELL", 0)
+    monkeypatch.setattr("mtls_operator.handlers.watcher._PATIENCE", 0.05)
     watcher = Watcher(NAMESPACED, lambda *_: None, all_served, random.Random(1))
     stop = asyncio.Event()
     running = asyncio.create_task(watcher.run(stop))
@@ -245,3 +251,24 @@ async def test_nothing_is_watched_until_every_kind_is_served(
         assert watcher.trouble == ""
     assert answers == []
     assert caplog.messages == ["Cannot watch yet: pods are not served here"]
+
+
+async def test_kopf_ends_although_a_watch_swallows_its_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtls_operator.handlers.watcher._PATIENCE", 0.01)
+
+    async def stubborn() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async def kopf_alone() -> None:
+        await asyncio.Event().wait()
+
+    watch, root = asyncio.create_task(stubborn()), asyncio.create_task(kopf_alone())
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(5):
+        await end([root])
+
+    assert root.cancelled()
+    assert watch.cancelled()
