@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.kubectl import Kubectl
-from tests.e2e.reader import POD, SECRET, Object, Reader
+from tests.e2e.reader import LEASE, POD, SECRET, Object, Reader
 from tests.e2e.waiting import until
 
 CHART = Path(__file__).parents[2] / "helm" / "mtls-operator"
@@ -52,6 +52,12 @@ class Operator:
 
     def pods(self) -> list[Object]:
         return self.reader.find_all(POD, self.namespace, **{"app.kubernetes.io/name": "mtls-operator"})
+
+    def leads(self) -> bool:
+        """Say whether its one pod, which knows all services when it is ready, may act now."""
+        (pod,) = self.pods()
+        lease = self.reader.get(LEASE, self.namespace, self.name)
+        return str(lease["spec"].get("holderIdentity")).startswith(pod["metadata"]["name"])
 
     def authority(self, service: Object) -> str:
         """Return the name of the Secret that holds the authorities of a service."""

@@ -30,6 +30,7 @@ MTLS_SERVICE = Kind("MTLSService", "mtlsservices", "mtls-operator.io/v1alpha1")
 SECRET = Kind("Secret", "secrets")
 POD = Kind("Pod", "pods")
 EVENT = Kind("Event", "events")
+LEASE = Kind("Lease", "leases", "coordination.k8s.io/v1")
 SERVICE = Kind("Service", "services")
 DEPLOYMENT = Kind("Deployment", "deployments", "apps/v1")
 WORKLOAD = (

@@ -116,11 +116,9 @@ def test_a_damaged_secret_is_healed_with_a_reason_while_the_servers_serve(
 def is_served(namespace: Namespace, callers: Load) -> bool:
     """Say whether the newest connection to each pod met the certificate of the server's Secret."""
     certificate = namespace.reader.data(namespace.name, SERVER_SECRET)["tls.crt"]
+    serial = x509.load_pem_x509_certificate(certificate).serial_number
     newest = {each.pod: each.serial for each in list(callers.met)}
-    assert newest.keys() <= {pod.address for pod in callers.fresh}
-    return [x509.load_pem_x509_certificate(certificate).serial_number] * len(callers.fresh) == list(
-        newest.values()
-    )
+    return newest == {pod.address: serial for pod in callers.fresh}
 
 
 def is_healed(namespace: Namespace, secret: str, before: Object) -> bool:
