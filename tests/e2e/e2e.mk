@@ -1,5 +1,5 @@
-# Tests on a real cluster. It is their own unless MTLS_CLUSTER names another, and gone when they end, however that is.
+# Tests on a cluster of their own, which is gone when they end, however that is.
 .PHONY: e2e
-e2e: export MTLS_CLUSTER ?= mtls-e2e
+e2e: export MTLS_CLUSTER := mtls-e2e
 e2e: venv ## Test on a real cluster, from the outside, with what callers really use
 	@trap '$(CLUSTER) down' EXIT; $(BIN)/pytest tests/apiserver tests/e2e
