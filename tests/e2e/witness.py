@@ -101,9 +101,9 @@ class Witness:
     def _keep_logs(self) -> None:
         folder = self._cluster.state / "node" / "log" / "pods"
         while not self._stop.wait(0.2):
-            for path in folder.glob("*/*/*.log"):
-                if path not in self._logs:
-                    with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):  # a pod went meanwhile: look again
+                for path in folder.glob("*/*/*.log"):
+                    if path not in self._logs:
                         self._logs[path] = path.open("rb")
 
 
