@@ -11,15 +11,14 @@ from mtls_operator.cluster.failures import StatusError
 from mtls_operator.cluster.transport import Request, Transport
 from mtls_operator.desired.drift import differs
 from mtls_operator.desired.workload import workload
-from mtls_operator.reconcile.ports import ConflictError, Object, Ref, Resource
-from mtls_operator.reconcile.workload import WORKLOAD_RESOURCES
+from mtls_operator.reconcile.ports import WORKLOAD, ConflictError, Object, Ref, Resource
 from tests.apiserver.conftest import Kubectl
 from tests.unit.desired.alterations import altered, cropped
 from tests.unit.desired.builders import SETTINGS
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]
 
-RESOURCES = {resource.kind: resource for resource in WORKLOAD_RESOURCES}
+RESOURCES = {resource.kind: resource for resource in WORKLOAD}
 
 MINIMAL: Object = {"clients": [{"name": "billing", "roles": ["reader"]}]}
 ODDLY_SPELLED: Object = {

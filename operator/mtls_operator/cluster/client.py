@@ -6,6 +6,8 @@ from typing import Final
 
 from mtls_operator.api.names import FIELD_MANAGER
 from mtls_operator.reconcile.ports import (
+    CREATE_ONLY,
+    EVENT,
     AlreadyExistsError,
     Object,
     Ref,
@@ -22,9 +24,7 @@ _EXPIRED_LISTS: Final = 3
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_EVENT: Final = Resource("v1", "Event", "events")
 _AS_US: Final = {"fieldManager": FIELD_MANAGER}
-_CREATE_ONLY: Final = "1"
 
 
 def path(resource: Resource, namespace: str | None = None, name: str = "", subresource: str = "") -> str:
@@ -129,9 +129,9 @@ class ApiClient:
     async def post_event(self, body: Object) -> None:
         """Create the core/v1 Event or, where one of that name exists, add its count to it."""
         try:
-            await self.create(_EVENT, body)
+            await self.create(EVENT, body)
         except AlreadyExistsError:
-            ref = _ref(_EVENT, body)
+            ref = _ref(EVENT, body)
             known = await self.get(ref) or {}
             again = {"count": known.get("count", 0) + body["count"], "lastTimestamp": body["lastTimestamp"]}
             async with _translated(ref):
@@ -139,7 +139,7 @@ class ApiClient:
 
     async def _apply(self, resource: Resource, body: Object, subresource: str) -> Object:
         ref = _ref(resource, body)
-        create_only = body["metadata"].get("resourceVersion") == _CREATE_ONLY
+        create_only = body["metadata"].get("resourceVersion") == CREATE_ONLY
         async with _translated(ref, creates=create_only):
             return await self._write(
                 Request("PATCH", path(*ref, subresource), {**_AS_US, "force": "true"}, body, _APPLY)

@@ -6,14 +6,11 @@ from typing import Final, NamedTuple
 
 from mtls_operator.api.settings import Settings
 from mtls_operator.reconcile.ports import (
-    DEPLOYMENT,
-    DISRUPTION_BUDGET,
+    EVENT,
     MTLSSERVICE,
-    NETWORK_POLICY,
     POD,
     SECRET,
-    SERVICE,
-    SERVICE_ACCOUNT,
+    WORKLOAD,
     Cluster,
     Resource,
     UnavailableError,
@@ -25,7 +22,6 @@ from .lease import LEASE
 from .transport import Request, Transport
 
 _REVIEW: Final = Resource("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews")
-_EVENT: Final = Resource("v1", "Event", "events")
 
 _WATCH: Final = ("get", "list", "watch")
 _APPLY: Final = (*_WATCH, "create", "patch")
@@ -44,12 +40,9 @@ _IN_SCOPE: Final = (
     (MTLSSERVICE, _WATCH, ""),
     (MTLSSERVICE, ("patch",), "status"),
     (SECRET, (*_WATCH, "create", "update", "delete"), ""),
-    *(
-        (kind, (*_APPLY, "delete"), "")
-        for kind in (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, DISRUPTION_BUDGET, NETWORK_POLICY)
-    ),
+    *((kind, (*_APPLY, "delete"), "") for kind in WORKLOAD),
     (POD, (*_WATCH, "patch"), ""),
-    (_EVENT, ("get", "create", "patch"), ""),
+    (EVENT, ("get", "create", "patch"), ""),
 )
 
 

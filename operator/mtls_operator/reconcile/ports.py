@@ -27,6 +27,13 @@ POD: Final = Resource("v1", "Pod", "pods")
 DEPLOYMENT: Final = Resource("apps/v1", "Deployment", "deployments")
 DISRUPTION_BUDGET: Final = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 NETWORK_POLICY: Final = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+EVENT: Final = Resource("v1", "Event", "events")
+
+WORKLOAD: Final = (SERVICE_ACCOUNT, SERVICE, DISRUPTION_BUDGET, NETWORK_POLICY, DEPLOYMENT)
+"""The kinds, beside Secrets, that a service is made of; in order of application."""
+
+CREATE_ONLY: Final = "1"
+"""resourceVersion with which a server-side apply creates, or answers 409 where the object exists."""
 
 
 class Ref(NamedTuple):

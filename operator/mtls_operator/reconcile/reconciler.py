@@ -20,10 +20,20 @@ from .act import Actor
 from .deadlines import Deadlines
 from .decide import INVALID_SPEC, decide
 from .plan import RETRY_TAKEN, Notice, Problem
-from .ports import MTLSSERVICE, POD, SECRET, Cluster, ConflictError, Object, Ref, Resource, UnavailableError
+from .ports import (
+    MTLSSERVICE,
+    POD,
+    SECRET,
+    WORKLOAD,
+    Cluster,
+    ConflictError,
+    Object,
+    Ref,
+    Resource,
+    UnavailableError,
+)
 from .status import build_status, first_sight, problem_notice
 from .store import Key, Store
-from .workload import WORKLOAD_RESOURCES
 from .world import World
 
 MOST_ROUNDS = 12
@@ -173,7 +183,7 @@ class Reconciler:
             },
             workload={
                 (resource.kind, item["metadata"]["name"]): item
-                for resource in WORKLOAD_RESOURCES
+                for resource in WORKLOAD
                 for item in self._known(key, resource, (key.name,))
             },
             pods=pods,

@@ -6,18 +6,7 @@ from typing import Final, NamedTuple
 from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
 
-from .ports import (
-    DEPLOYMENT,
-    DISRUPTION_BUDGET,
-    MTLSSERVICE,
-    NETWORK_POLICY,
-    POD,
-    SECRET,
-    SERVICE,
-    SERVICE_ACCOUNT,
-    Object,
-    Resource,
-)
+from .ports import MTLSSERVICE, POD, SECRET, WORKLOAD, Object, Resource
 
 LISTED: Final = "LISTED"
 """Beside the API's ADDED, MODIFIED and DELETED: part of the listing with which a watch begins."""
@@ -48,12 +37,10 @@ class Watched(NamedTuple):
         )
 
 
-_OWNED: Final = (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, DISRUPTION_BUDGET, NETWORK_POLICY, POD)
-
 WATCHED: Final = (
     Watched(MTLSSERVICE),
     Watched(SECRET, names.LABEL_USE),
-    *(Watched(resource, names.LABEL_MANAGED_BY, names.MANAGED_BY) for resource in _OWNED),
+    *(Watched(resource, names.LABEL_MANAGED_BY, names.MANAGED_BY) for resource in (*WORKLOAD, POD)),
 )
 
 

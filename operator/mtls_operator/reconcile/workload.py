@@ -6,28 +6,10 @@ from mtls_operator.desired.workload import workload
 
 from .ownership import Ownership, ownership
 from .plan import Apply, Delete, Plan, name_taken
-from .ports import (
-    DEPLOYMENT,
-    DISRUPTION_BUDGET,
-    NETWORK_POLICY,
-    SERVICE,
-    SERVICE_ACCOUNT,
-    Object,
-    Ref,
-    Resource,
-)
+from .ports import CREATE_ONLY, DEPLOYMENT, SERVICE_ACCOUNT, WORKLOAD, Object, Ref, Resource
 from .world import World
 
-WORKLOAD_RESOURCES: tuple[Resource, ...] = (
-    SERVICE_ACCOUNT,
-    SERVICE,
-    DISRUPTION_BUDGET,
-    NETWORK_POLICY,
-    DEPLOYMENT,
-)
-_BY_KIND = {resource.kind: resource for resource in WORKLOAD_RESOURCES}
-CREATE_ONLY = "1"
-"""resourceVersion with which a server-side apply creates, or answers 409 where the object exists."""
+_BY_KIND = {resource.kind: resource for resource in WORKLOAD}
 
 
 def decide_workload(world: World) -> Plan:
