@@ -6,6 +6,7 @@ this module, and nothing else of each other, so that a field has one name and on
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -34,6 +35,34 @@ class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     tenant: str | None = None
 
 
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+    """Whom a certificate stands for: exactly one of spiffe_id, uri, dns, cn and fingerprint is given."""
+
+    source: str = OWN_SOURCE
+    """Whose authority must have signed."""
+    spiffe_id: str | None = None
+    """`*` stands for one segment."""
+    uri: str | None = None
+    dns: str | None = None
+    cn: str | None = None
+    fingerprint: str | None = None
+    """SHA-256 of the certificate (DER), lower-case hex."""
+    roles: tuple[str, ...] = ()
+    tenant: str | None = None
+    deny: bool = False
+
+
+class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+    """Who may send which requests."""
+
+    path: str
+    """`*` stands for one segment, `**` for any number of them at the end."""
+    methods: tuple[str, ...] = ()
+    """Empty: all."""
+    roles: tuple[str, ...] = ()
+    """Of which the caller must have one; empty: whoever is known."""
+
+
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
     """The contents of ``policy.json``: who is served, and as whom. What is not listed is denied."""
 
@@ -44,6 +73,14 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """Source name to the SHA-256 (lower-case hex) of the public keys (SPKI, DER) of its CAs."""
     clients: dict[str, Client] = {}
     """URI SAN to client; holds only for peers whose source is ``own``."""
+    revoked: dict[str, datetime] = {}
+    """URI SAN to the moment before which its certificates of source ``own`` must not have begun.
+
+    Judged before anything else, so no rule can let a revoked caller in.
+    """
+    rules: tuple[Rule, ...] = ()
+    routes: tuple[Route, ...] = ()
+    """Empty: every caller that is known may send every request."""
 
 
 class LeafState(msgspec.Struct, frozen=True, rename="camel"):
