@@ -44,7 +44,7 @@ def decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
     if authorities is None or plan.writes:
         return Report(authorities), plan
     try:
-        wanted = {leaf.secret_name: leaf for leaf in wanted_leaves(world, authorities)}
+        wanted = {leaf.ref: leaf for leaf in wanted_leaves(world, authorities)}
     except ValueError as error:
         return Report(authorities), plan + Plan(problems=(Problem(INVALID_SPEC, str(error)),))
     plan += Plan(problems=tuple(Problem(INVALID_SPEC, sentence) for sentence in problems(world.service)))

@@ -42,7 +42,7 @@ class PodReport:
 
 def served_digest(world: World) -> str | None:
     """Name the delivery that pods should serve: that of the server Secret as stored."""
-    stored = world.secrets.get(names.server_secret(world.service.metadata.name))
+    stored = world.secret(names.server_secret(world.service.metadata.name))
     return contract.digest(decode_data(stored)) if stored else None
 
 

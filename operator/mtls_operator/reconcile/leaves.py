@@ -97,11 +97,10 @@ def decide_leaf(
         entropy: source of its key and serial.
         may_issue: false: a later pass will.
     """
-    ref = Ref(SECRET, world.service.metadata.namespace, wanted.secret_name)
-    observed = world.secrets.get(wanted.secret_name)
-    if ref in world.taken or (observed and ownership(observed, world.service) is Ownership.FOREIGN):
-        taken = name_taken(ref, world.now)
-        return LeafReport(wanted.secret_name, wanted.client, problem=taken.problems[0]), taken
+    observed = world.secrets.get(wanted.ref)
+    if wanted.ref in world.taken or (observed and ownership(observed, world.service) is Ownership.FOREIGN):
+        taken = name_taken(wanted.ref, world.now)
+        return LeafReport(wanted.ref.name, wanted.client, problem=taken.problems[0]), taken
     stored = _Stored(observed, decode_data(observed)) if observed else None
     cause = _cause(world, wanted, stored)
     if stored is not None and cause is None:
@@ -116,15 +115,14 @@ def decide_leaf(
     return _write(world, wanted, stored, material, cause)
 
 
-def decide_obsolete(world: World, wanted: Collection[str]) -> Plan:
+def decide_obsolete(world: World, wanted: Collection[Ref]) -> Plan:
     """Delete Secrets of ours that the spec no longer asks for."""
     writes = []
-    for name, observed in world.secrets.items():
+    for ref, observed in world.secrets.items():
         ours = made_by_us(observed) and ownership(observed, world.service) is Ownership.OURS
-        if name in wanted or not ours:
+        if ref in wanted or not ours:
             continue
         metadata = observed["metadata"]
-        ref = Ref(SECRET, metadata["namespace"], name)
         writes.append(Delete(ref, metadata["uid"], metadata["resourceVersion"]))
     return Plan(writes=tuple(writes))
 
@@ -186,7 +184,7 @@ def _stored_material(stored: _Stored) -> _Material:
 
 def _cannot_issue(wanted: WantedLeaf, why: str) -> tuple[LeafReport, Plan]:
     problem = Problem(CANNOT_ISSUE, why)
-    return LeafReport(wanted.secret_name, wanted.client, problem=problem), Plan(problems=(problem,))
+    return LeafReport(wanted.ref.name, wanted.client, problem=problem), Plan(problems=(problem,))
 
 
 def _issue(world: World, wanted: WantedLeaf, entropy: Entropy) -> _Material:
@@ -254,7 +252,7 @@ def _notice(world: World, wanted: WantedLeaf, cause: Cause) -> Notice | None:
     first_issue = cause.reason == MISSING.reason and not _known(world, wanted)
     if first_issue or cause.reason in ROUTINE:
         return None
-    return Notice("Normal", cause.reason, f"Secret {wanted.secret_name} was written: {cause.message}")
+    return Notice("Normal", cause.reason, f"Secret {wanted.ref.name} was written: {cause.message}")
 
 
 def _known(world: World, wanted: WantedLeaf) -> bool:
@@ -273,12 +271,12 @@ def _report_until_written(
     """Report what is stored: the write may be refused."""
     if stored is not None and cause.reason in STILL_SERVING:
         return _report(world, wanted, _stored_material(stored).leaf, stored.reason)
-    return LeafReport(wanted.secret_name, wanted.client, problem=Problem(*cause))
+    return LeafReport(wanted.ref.name, wanted.client, problem=Problem(*cause))
 
 
 def _report(world: World, wanted: WantedLeaf, leaf: x509.Certificate, reason: str) -> LeafReport:
     return LeafReport(
-        secret_name=wanted.secret_name,
+        secret_name=wanted.ref.name,
         client=wanted.client,
         serial=f"{leaf.serial_number:x}",
         not_before=leaf.not_valid_before_utc,

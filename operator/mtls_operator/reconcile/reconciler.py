@@ -33,7 +33,7 @@ from .ports import (
     UnavailableError,
 )
 from .status import build_status, first_sight, problem_notice
-from .store import Key, Store
+from .store import Key, Store, ref_of
 from .world import World
 
 MOST_ROUNDS = 12
@@ -176,7 +176,7 @@ class Reconciler:
             now=self._with.clock(),
             authority=store.get(authority),
             secrets={
-                secret["metadata"]["name"]: secret
+                ref_of(SECRET, secret): secret
                 for secret in self._known(key, SECRET, _leaf_secrets(service))
                 if key.namespace != settings.namespace
                 or not secret["metadata"]["name"].startswith(names.AUTHORITY_PREFIX)

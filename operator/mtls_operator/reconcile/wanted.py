@@ -13,6 +13,7 @@ from mtls_operator.pki.leaf import LeafProfile, client_profile, server_profile
 from mtls_server.contract import encode_policy
 
 from .authorities import Authorities
+from .ports import SECRET, Ref
 from .world import World
 
 
@@ -20,7 +21,8 @@ from .world import World
 class WantedLeaf:
     """One leaf Secret as the spec asks for it."""
 
-    secret_name: str
+    ref: Ref
+    """The Secret that holds it."""
     client: str | None
     """None for the server's own."""
     profile: LeafProfile
@@ -46,7 +48,7 @@ def wanted_leaves(world: World, authorities: Authorities) -> Iterator[WantedLeaf
         trust_domain = defaults.trust_domain(certificates)
         uri = names.client_uri(trust_domain, metadata.namespace, metadata.name, client.name)
         yield WantedLeaf(
-            secret_name=names.client_secret(metadata.name, client.name),
+            ref=Ref(SECRET, metadata.namespace, names.client_secret(metadata.name, client.name)),
             client=client.name,
             profile=client_profile(client.name, uri, _key_profile(world)),
             authority=authorities.client,
@@ -64,7 +66,7 @@ def _server(world: World, authorities: Authorities) -> WantedLeaf:
     dns_names = tuple(dict.fromkeys((*in_cluster, *certificates.dns_names)))
     served = policy.policy(service, server_names=dns_names, own_authorities=[authorities.client.spki_digest])
     return WantedLeaf(
-        secret_name=names.server_secret(name),
+        ref=Ref(SECRET, namespace, names.server_secret(name)),
         client=None,
         profile=server_profile(dns_names, certificates.ip_addresses, _key_profile(world)),
         authority=authorities.server,

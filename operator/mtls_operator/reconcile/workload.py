@@ -20,7 +20,7 @@ def decide_workload(world: World) -> Plan:
     """
     name = world.service.metadata.name
     needed = (
-        world.secrets.get(names.server_secret(name)),
+        world.secret(names.server_secret(name)),
         world.workload.get((SERVICE_ACCOUNT.kind, name)),
     )
     deployable = all(item and ownership(item, world.service) is Ownership.OURS for item in needed)

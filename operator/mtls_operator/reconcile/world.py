@@ -8,7 +8,7 @@ from mtls_operator.api.settings import Settings
 from mtls_operator.api.types import MTLSService
 from mtls_server.contract import State
 
-from .ports import Object, Ref
+from .ports import SECRET, Object, Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class World:
     settings: Settings
     now: datetime
     authority: Object | None
-    secrets: Mapping[str, Object] = field(default_factory=dict)
-    """Name to Secret in the service's namespace."""
+    secrets: Mapping[Ref, Object] = field(default_factory=dict)
+    """Secrets that belong to the service, or have a name that it needs."""
     workload: Mapping[tuple[str, str], Object] = field(default_factory=dict)
     """(kind, name) to object in the service's namespace."""
     pods: tuple[Object, ...] = ()
@@ -71,3 +71,7 @@ class World:
     """Names that a live read showed to belong to somebody else."""
     unchanged: Mapping[Ref, str] = field(default_factory=dict)
     """Object to the resourceVersion at which applying what is wanted changed nothing."""
+
+    def secret(self, name: str) -> Object | None:
+        """Return the Secret of this name in the service's namespace."""
+        return self.secrets.get(Ref(SECRET, self.service.metadata.namespace, name))

@@ -14,7 +14,7 @@ from mtls_operator.api.types import MTLSService
 from mtls_operator.pki.entropy import SYSTEM_ENTROPY
 from mtls_operator.reconcile.decide import Report, decide
 from mtls_operator.reconcile.plan import Apply, Create, Delete, Notice, Plan, Problem, Replace
-from mtls_operator.reconcile.ports import Object, Ref
+from mtls_operator.reconcile.ports import SECRET, Object, Ref
 from mtls_operator.reconcile.status import build_status
 from mtls_operator.reconcile.store import ref_of
 from mtls_operator.reconcile.world import Delivery, World
@@ -65,7 +65,7 @@ class Universe:
             settings=SETTINGS,
             now=self.now,
             authority=next((item for ref, item in self.objects.items() if ref.name == authority), None),
-            secrets={item["metadata"]["name"]: item for item in in_shop if item["kind"] == "Secret"},
+            secrets={ref_of(SECRET, item): item for item in in_shop if item["kind"] == "Secret"},
             workload={
                 (item["kind"], item["metadata"]["name"]): item for item in in_shop if item["kind"] != "Secret"
             },
