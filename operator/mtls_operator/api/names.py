@@ -7,11 +7,20 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 KIND: Final = "MTLSService"
 PLURAL: Final = "mtlsservices"
+CLIENT_KIND: Final = "MTLSClient"
+CLIENT_PLURAL: Final = "mtlsclients"
 FIELD_MANAGER: Final = "mtls-operator"
 
 LABEL_USE: Final = f"{GROUP}/use"
-"""On every Secret the operator may look at: ``owned`` on ours; existence selects all watched ones."""
+"""On every Secret and ConfigMap that the operator may look at; its existence selects all watched ones."""
 USE_OWNED: Final = "owned"
+"""Ours. The others are the user's consent to a reference, and never written to."""
+USE_AUTHORITY: Final = "authority"
+"""A CA of the user's own, for ``authority.*.secretRef``."""
+USE_TRUST: Final = "trust"
+"""Further CAs, for ``trust``."""
+USE_PASSWORD: Final = "password"  # noqa: S105 - the value of a label
+"""A password, for ``passwordSecretRef``."""
 LABEL_COMPONENT: Final = f"{GROUP}/component"
 """``authority``, ``server`` or ``client``."""
 AUTHORITY: Final = "authority"
@@ -22,6 +31,10 @@ MANAGED_BY: Final = "mtls-operator"
 
 ANNOTATION_REISSUE: Final = f"{GROUP}/reissue"
 """Set by a person on the MTLSService; copied to each leaf Secret issued under it."""
+ANNOTATION_ROTATE_AUTHORITY: Final = f"{GROUP}/rotate-authority"
+"""Set by a person: any new value rotates both authorities; ``distrust/<value>`` at once."""
+ANNOTATION_PAUSED: Final = f"{GROUP}/paused"
+"""Set by a person: ``"true"`` stops all writes for the object but its status and Events."""
 ANNOTATION_ALLOW_SHORT_LIVED: Final = f"{GROUP}/allow-short-lived"
 ANNOTATION_DURATION: Final = f"{GROUP}/duration"
 """On a leaf Secret: the duration that was asked for, in seconds."""
@@ -39,6 +52,8 @@ ANNOTATION_OWNER: Final = f"{GROUP}/owner"
 ANNOTATION_ORPHANED_SINCE: Final = f"{GROUP}/orphaned-since"
 ANNOTATION_DELIVERY: Final = f"{GROUP}/delivery"
 """On a pod: digest of the newest delivery, written so that kubelet syncs its volumes at once."""
+ANNOTATION_RESTARTED_FOR: Final = f"{GROUP}/restarted-for"
+"""On the pod template of a workload of ``restart``: what it was last rolled for, and all we write there."""
 ANNOTATION_DESIRED: Final = f"{GROUP}/desired"
 """On what is applied: digest of what was wanted, by which a field that is no longer wanted is noticed."""
 
@@ -64,6 +79,11 @@ def client_secret(service: str, client: str) -> str:
 def client_uri(trust_domain: str, namespace: str, service: str, client: str) -> str:
     """Return the identity of a client: the one URI SAN of its certificates."""
     return f"spiffe://{trust_domain}/ns/{namespace}/mtlsservice/{service}/client/{client}"
+
+
+def mtlsclient_uri(trust_domain: str, namespace: str, name: str) -> str:
+    """Return the identity of an MTLSClient: the one URI SAN of its certificates."""
+    return f"spiffe://{trust_domain}/ns/{namespace}/mtlsclient/{name}"
 
 
 def server_dns_names(service: str, namespace: str, cluster_domain: str) -> tuple[str, ...]:

@@ -20,11 +20,15 @@ class Resource(NamedTuple):
 
 
 MTLSSERVICE: Final = Resource(names.API_VERSION, names.KIND, names.PLURAL)
+MTLSCLIENT: Final = Resource(names.API_VERSION, names.CLIENT_KIND, names.CLIENT_PLURAL)
 SECRET: Final = Resource("v1", "Secret", "secrets")
+CONFIG_MAP: Final = Resource("v1", "ConfigMap", "configmaps")
 SERVICE: Final = Resource("v1", "Service", "services")
 SERVICE_ACCOUNT: Final = Resource("v1", "ServiceAccount", "serviceaccounts")
 POD: Final = Resource("v1", "Pod", "pods")
 DEPLOYMENT: Final = Resource("apps/v1", "Deployment", "deployments")
+STATEFUL_SET: Final = Resource("apps/v1", "StatefulSet", "statefulsets")
+DAEMON_SET: Final = Resource("apps/v1", "DaemonSet", "daemonsets")
 DISRUPTION_BUDGET: Final = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 NETWORK_POLICY: Final = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 EVENT: Final = Resource("v1", "Event", "events")
