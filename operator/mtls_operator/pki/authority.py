@@ -3,9 +3,12 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from itertools import pairwise
 from typing import Final, Literal
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
@@ -20,6 +23,9 @@ Role = Literal["server", "client"]
 
 MAX_COMMON_NAME: Final = 64
 """Upper bound of X.520, which OpenSSL, and others, enforce."""
+
+MAX_CHAIN: Final = 8
+"""Most certificates of an authority: its own, and those above it."""
 
 _KEY_USAGE: Final = x509.KeyUsage(
     digital_signature=False,
@@ -41,6 +47,8 @@ class Authority:
     role: Role
     certificate: x509.Certificate
     key: PrivateKey
+    issuers: tuple[x509.Certificate, ...] = ()
+    """Those above the certificate, nearest first, up to a self-signed root; empty: it is one itself."""
 
     @property
     def key_id(self) -> str:
@@ -55,9 +63,25 @@ class Authority:
         return hashlib.sha256(spki).hexdigest()
 
     @property
+    def root(self) -> x509.Certificate:
+        """Return the self-signed certificate with which its chain ends."""
+        return (self.certificate, *self.issuers)[-1]
+
+    @property
+    def intermediates(self) -> tuple[x509.Certificate, ...]:
+        """Return what is shown with a leaf to those who know only the root."""
+        return (self.certificate, *self.issuers)[:-1]
+
+    @property
+    def validity(self) -> Validity:
+        """Return when what it signs can hold: while all of its chain does."""
+        chain = [Validity.of(certificate) for certificate in (self.certificate, *self.issuers)]
+        return reduce(Validity.within, chain)
+
+    @property
     def not_after(self) -> datetime:
         """Return the last moment at which it, and what it signed, holds."""
-        return self.certificate.not_valid_after_utc
+        return self.validity.not_after
 
 
 def issue_authority(
@@ -89,8 +113,8 @@ def issue_authority(
 
 
 def encode_authority(authority: Authority) -> tuple[bytes, bytes]:
-    """Write certificate and key in PEM."""
-    return encode_bundle([authority.certificate]), encode_key(authority.key)
+    """Write its certificates, its own first, and its key in PEM."""
+    return encode_bundle([authority.certificate, *authority.issuers]), encode_key(authority.key)
 
 
 def decode_authority(role: Role, crt: bytes, key: bytes) -> Authority:
@@ -98,19 +122,32 @@ def decode_authority(role: Role, crt: bytes, key: bytes) -> Authority:
 
     Args:
         role: what its leaves are for.
-        crt: exactly one certificate in PEM.
+        crt: its certificate in PEM, and then those above it.
         key: its private key in PEM.
 
     Raises:
         ValueError: unreadable, not a CA that may sign certificates, or two that do not match; says which.
     """
-    (certificate,) = decode_bundle(crt, limit=1)
-    authority = Authority(role, certificate, decode_key(key))
+    certificate, *issuers = decode_bundle(crt, limit=MAX_CHAIN)
+    authority = Authority(role, certificate, decode_key(key), tuple(issuers))
     if authority.key.public_key() != certificate.public_key():
         msg = "the private key does not belong to the certificate; store the two that were made together"
         raise ValueError(msg)
     _require_ca(certificate)
+    for below, above in pairwise([certificate, *issuers]):
+        if not is_issued_by(below, above):
+            msg = "a certificate did not sign the one before it; store the chain in that order"
+            raise ValueError(msg)
     return authority
+
+
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Tell whether the issuer has the name that the certificate gives, and its key signed it."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def _require_ca(certificate: x509.Certificate) -> None:

@@ -118,8 +118,8 @@ def issue_leaf(
 
 
 def leaf_validity(authority: Authority, duration: timedelta, now: datetime) -> Validity:
-    """Return the dates of a leaf signed now: never outside of its authority's."""
-    return Validity.starting(now, duration).within(Validity.of(authority.certificate))
+    """Return the dates of a leaf signed now: never outside of its authority's, nor of those above it."""
+    return Validity.starting(now, duration).within(authority.validity)
 
 
 def subject(profile: LeafProfile) -> x509.Name:

@@ -4,9 +4,11 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
+from cryptography import x509
+
 from mtls_operator.pki.authority import Authority, Role, issue_authority
 from mtls_operator.pki.entropy import Entropy
-from mtls_operator.pki.keys import KeyProfile, PrivateKey, generate_key
+from mtls_operator.pki.keys import KeyProfile, PrivateKey, generate_key, signing_hash
 from mtls_operator.pki.leaf import Leaf, LeafProfile, client_profile, issue_leaf, server_profile
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, 589793, tzinfo=UTC)
@@ -55,6 +57,22 @@ def profile(role: Role = "server", key: KeyProfile = ECDSA) -> LeafProfile:
 
 def leaf(issuer: Authority, duration: timedelta = DAY, now: datetime = NOW, key: KeyProfile = ECDSA) -> Leaf:
     return issue_leaf(issuer, profile(issuer.role, key), duration, now, ENTROPY)
+
+
+def signed_by(root: Authority, below: Authority) -> x509.Certificate:
+    """Return the certificate that `below` would have, had `root` signed it."""
+    identifier = x509.AuthorityKeyIdentifier(bytes.fromhex(root.key_id), None, None)
+    own = below.certificate
+    builder = x509.CertificateBuilder(
+        root.certificate.subject,
+        own.subject,
+        own.public_key(),
+        ENTROPY.serial(),
+        own.not_valid_before_utc,
+        own.not_valid_after_utc,
+        list(own.extensions),
+    )
+    return builder.add_extension(identifier, critical=False).sign(root.key, signing_hash(root.key))
 
 
 @cache

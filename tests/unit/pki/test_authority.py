@@ -8,6 +8,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 
 from mtls_operator.pki.authority import (
     MAX_COMMON_NAME,
+    Authority,
     Role,
     decode_authority,
     encode_authority,
@@ -26,6 +27,7 @@ from tests.unit.pki.samples import (
     SECOND,
     authority,
     leaf,
+    signed_by,
 )
 
 
@@ -136,10 +138,28 @@ def test_a_leaf_is_no_authority() -> None:
         decode_authority("server", encode_bundle([issued.certificate]), encode_key(issued.key))
 
 
-def test_two_certificates_are_no_authority() -> None:
+def test_a_chain_survives_writing_and_reading_and_ends_what_it_signs() -> None:
+    root = authority(duration=DAY)
+    below = authority(duration=MONTH)
+    certificate = signed_by(root, below)
+    read = decode_authority(
+        "server", *encode_authority(Authority("server", certificate, below.key, (root.certificate,)))
+    )
+    assert (read.intermediates, read.root) == ((certificate,), root.certificate)
+    assert leaf(read, duration=2 * DAY).certificate.not_valid_after_utc == root.not_after == read.not_after
+
+
+def test_a_certificate_that_did_not_sign_the_one_before_is_no_chain() -> None:
+    issued, other = authority(), authority()
+    with pytest.raises(ValueError, match="did not sign the one before it"):
+        decode_authority(
+            "server", encode_bundle([issued.certificate, other.certificate]), encode_key(issued.key)
+        )
+
+
+def test_a_self_signed_authority_is_its_own_root() -> None:
     issued = authority()
-    with pytest.raises(ValueError, match="there are 2 certificates; at most 1 are read"):
-        decode_authority("server", encode_bundle([issued.certificate] * 2), encode_key(issued.key))
+    assert (issued.root, issued.intermediates) == (issued.certificate, ())
 
 
 def test_what_can_not_be_read_is_refused() -> None:

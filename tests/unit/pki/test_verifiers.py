@@ -13,7 +13,7 @@ from cryptography import x509
 
 from mtls_operator.pki.authority import Authority, Role
 from mtls_operator.pki.bundle import encode_bundle
-from mtls_operator.pki.keys import KeyProfile, encode_key, signing_hash
+from mtls_operator.pki.keys import KeyProfile, encode_key
 from mtls_operator.pki.leaf import Leaf, LeafProfile, client_profile, issue_leaf, server_profile
 from tests.unit.pki.samples import (
     BILLING_URI,
@@ -26,6 +26,7 @@ from tests.unit.pki.samples import (
     authority,
     leaf,
     profile,
+    signed_by,
 )
 
 HERE = Path(__file__).parent
@@ -92,22 +93,8 @@ def _signed_by_a_leaf() -> Case:
 
 def _below_a_further_authority() -> Case:
     root, further = authority("client", now=TODAY), authority("client", now=TODAY)
-    identifier = x509.AuthorityKeyIdentifier(bytes.fromhex(root.key_id), None, None)
-    crossed = (
-        x509.CertificateBuilder(
-            root.certificate.subject,
-            further.certificate.subject,
-            further.certificate.public_key(),
-            ENTROPY.serial(),
-            further.certificate.not_valid_before_utc,
-            further.not_after,
-            list(further.certificate.extensions),
-        )
-        .add_extension(identifier, critical=False)
-        .sign(root.key, signing_hash(root.key))
-    )
     shown = leaf(further, HOUR, now=TODAY)
-    return Case("client", root, shown, above=(crossed,), verdict="PATH_LENGTH_EXCEEDED")
+    return Case("client", root, shown, above=(signed_by(root, further),), verdict="PATH_LENGTH_EXCEEDED")
 
 
 def _outside_its_dates(offset_hours: int, verdict: str) -> Case:
