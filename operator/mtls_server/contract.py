@@ -7,7 +7,7 @@ this module, and nothing else of each other, so that a field has one name and on
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -73,7 +73,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """Source name to the SHA-256 (lower-case hex) of the public keys (SPKI, DER) of its CAs."""
     clients: dict[str, Client] = {}
     """URI SAN to client; holds only for peers whose source is ``own``."""
-    revoked: dict[str, datetime] = {}
+    revoked: dict[str, Annotated[datetime, msgspec.Meta(tz=True)]] = {}
     """URI SAN to the moment before which its certificates of source ``own`` must not have begun.
 
     Judged before anything else, so no rule can let a revoked caller in.

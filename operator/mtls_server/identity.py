@@ -22,6 +22,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     NOT_VERIFIED = "not_verified"
     UNKNOWN_SOURCE = "unknown_source"
+    REVOKED = "revoked"
     UNKNOWN_CLIENT = "unknown_client"
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Final
 
 import msgspec
@@ -45,6 +46,8 @@ def authorise(policy: Policy, identity: Identity, source: str) -> Identity:
     Raises:
         RefusedError: the policy grants this peer nothing.
     """
+    if source == OWN_SOURCE:
+        _refuse_revoked(policy, identity)
     if identity.uri is None:
         raise RefusedError(
             Reason.UNKNOWN_CLIENT, "the certificate carries no URI name, by which the policy knows clients"
@@ -58,3 +61,13 @@ def authorise(policy: Policy, identity: Identity, source: str) -> Identity:
     return msgspec.structs.replace(
         identity, client=client.name, source=source, roles=client.roles, tenant=client.tenant
     )
+
+
+def _refuse_revoked(policy: Policy, identity: Identity) -> None:
+    """Judge by identity and time, as a renewed certificate's predecessors are listed nowhere."""
+    revoked = policy.revoked.get(identity.uri) if identity.uri is not None else None
+    if revoked is not None and identity.valid_from < revoked:
+        raise RefusedError(
+            Reason.REVOKED,
+            f"certificates of this client that began before {revoked.astimezone(UTC):%FT%TZ} are revoked",
+        )
