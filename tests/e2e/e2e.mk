@@ -2,4 +2,4 @@
 .PHONY: e2e
 e2e: export MTLS_CLUSTER := mtls-e2e
 e2e: venv ## Test on a real cluster, from the outside, with what callers really use
-	@trap '$(CLUSTER) down' EXIT; $(BIN)/pytest tests/apiserver tests/e2e
+	@trap '$(CLUSTER) down' EXIT; $(BIN)/pytest tests/verifiers tests/apiserver tests/e2e
