@@ -62,6 +62,8 @@ class World:
     authority: Object | None
     secrets: Mapping[Ref, Object] = field(default_factory=dict)
     """Secrets that belong to the service, or have a name that it needs."""
+    references: Mapping[Ref, Object] = field(default_factory=dict)
+    """What the spec names of the user's own, as far as it carries the label that lets it be seen."""
     workload: Mapping[tuple[str, str], Object] = field(default_factory=dict)
     """(kind, name) to object in the service's namespace."""
     pods: tuple[Object, ...] = ()
