@@ -8,7 +8,7 @@ from datetime import datetime
 
 from .deadlines import Deadlines
 from .metrics import Metrics
-from .ports import MTLSSERVICE, ClusterError, Object, Resource, UnavailableError
+from .ports import ClusterError, Object, Resource, UnavailableError
 from .queue import KeyedQueue
 from .reconciler import Reconciler
 from .store import Key, Store
@@ -40,10 +40,8 @@ class Engine:
 
     def sink(self, event_type: str, resource: Resource, body: Object) -> None:
         """Take in what a watch saw."""
-        key = (
-            self._store.remove(resource, body) if event_type == "DELETED" else self._store.put(resource, body)
-        )
-        if key is not None:
+        take_in = self._store.remove if event_type == "DELETED" else self._store.put
+        for key in take_in(resource, body):
             self._queue.add(key)
 
     async def run(self, workers: int, clock: Callable[[], datetime]) -> None:
@@ -69,8 +67,8 @@ class Engine:
     def _look_at_all(self) -> None:
         """Ask for passes when the clock was set back: it may be long until what was due soon."""
         logger.warning("the clock was set back; looking at every service")
-        for ref in self._store.refs(MTLSSERVICE):
-            self._queue.add(Key(ref.namespace, ref.name))
+        for key in self._store.services():
+            self._queue.add(key)
 
     async def _work(self) -> None:
         while True:

@@ -1,18 +1,27 @@
 """What is known of the world: the newest observation of every object that concerns us."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from mtls_operator.api import names
 
-from .ports import MTLSSERVICE, Object, Ref, Resource
+from .ports import MTLSCLIENT, MTLSSERVICE, SECRET, Object, Ref, Resource
 
 
 class Key(NamedTuple):
-    """One MTLSService: the unit of reconciliation."""
+    """One MTLSService, whether it exists or is only named by an MTLSClient: the unit of reconciliation."""
 
     namespace: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """One MTLSClient, as what it owns refers to it."""
+
+    namespace: str
+    uid: str
 
 
 class Store:
@@ -30,31 +39,36 @@ class Store:
         """
         self._home = home
         self._objects: dict[Ref, Object] = {}
-        self._by_key: dict[Key, set[Ref]] = {}
+        self._index: dict[Key | Holder, set[Ref]] = {}
+        self._references: dict[Key, frozenset[Ref]] = {}
+        self._referrers: dict[Ref, set[Key]] = {}
+        self._holders: dict[Holder, Key] = {}
 
-    def put(self, resource: Resource, observed: Object) -> Key | None:
-        """Take in an observation, which is then the store's, and return the key it concerns, if any."""
+    def put(self, resource: Resource, observed: Object) -> frozenset[Key]:
+        """Take in an observation, which is then the store's, and return the keys that it concerns."""
         observed["metadata"].pop("managedFields", None)  # half of an object, and nobody here asks for it
         ref = ref_of(resource, observed)
         known = self._objects.get(ref)
         if known is not None and _is_newer(known, observed):
-            return key_of(resource, known, self._home)
+            return self._keys(ref, known)
         if known is not None:
             self._forget(ref, known)
         self._objects[ref] = observed
-        key = key_of(resource, observed, self._home)
-        if key is not None:
-            self._by_key.setdefault(key, set()).add(ref)
-        return key
+        entry = self._entry(ref, observed)
+        if entry is not None:
+            self._index.setdefault(entry, set()).add(ref)
+        if resource == MTLSCLIENT:
+            self._holders[_holder_itself(observed)] = client_key(observed)
+        return self._keys(ref, *filter(None, (known, observed)))
 
-    def remove(self, resource: Resource, observed: Object) -> Key | None:
-        """Take in that this object is gone, or out of our sight; return the key it concerned."""
+    def remove(self, resource: Resource, observed: Object) -> frozenset[Key]:
+        """Take in that this object is gone, or out of our sight; return the keys that it concerned."""
         ref = ref_of(resource, observed)
         known = self._objects.get(ref)
         if known is None or _is_newer(known, observed):
-            return None
+            return frozenset()
         self._forget(ref, known)
-        return key_of(resource, known, self._home) or key_of(resource, observed, self._home)
+        return self._keys(ref, known) or self._keys(ref, observed)
 
     def drop(self, ref: Ref) -> None:
         """Take in that a live read found no such object."""
@@ -68,23 +82,58 @@ class Store:
 
     def of(self, key: Key, resource: Resource) -> Iterator[Object]:
         """Return the objects of this kind in the service's own namespace, in order of name."""
-        for ref in sorted(self._by_key.get(key, ())):
+        for ref in sorted(self._index.get(key, ())):
             if ref.resource == resource and ref.namespace == key.namespace:
                 yield self._objects[ref]
 
-    def refs(self, resource: Resource) -> Iterator[Ref]:
-        """Return all observed objects of one kind."""
-        return (ref for ref in tuple(self._objects) if ref.resource == resource)
+    def callers(self, key: Key) -> list[Object]:
+        """Return the MTLSClients that name this service, of all namespaces: oldest first, then by UID."""
+        refs = (ref for ref in self._index.get(key, ()) if ref.resource == MTLSCLIENT)
+        return sorted((self._objects[ref] for ref in refs), key=_age)
+
+    def held_by(self, holder: Holder) -> Iterator[Object]:
+        """Return the Secrets that this MTLSClient owns, in order of name."""
+        for ref in sorted(self._index.get(holder, ())):
+            yield self._objects[ref]
+
+    def services(self) -> frozenset[Key]:
+        """Return every service that was observed, or that an MTLSClient names."""
+        services = (Key(ref.namespace, ref.name) for ref in self._objects if ref.resource == MTLSSERVICE)
+        return frozenset((*services, *self._holders.values()))
+
+    def refer(self, key: Key, refs: Iterable[Ref]) -> None:
+        """Take in which objects of others a service names: these, in place of the former ones."""
+        for ref in self._references.pop(key, frozenset()):
+            self._referrers[ref].discard(key)
+            if not self._referrers[ref]:
+                del self._referrers[ref]
+        named = frozenset(refs)
+        for ref in named:
+            self._referrers.setdefault(ref, set()).add(key)
+        if named:
+            self._references[key] = named
+
+    def _keys(self, ref: Ref, *states: Object) -> frozenset[Key]:
+        own = frozenset(filter(None, (self._key(ref, state) for state in states)))
+        return own | self._referrers.get(ref, set())
+
+    def _key(self, ref: Ref, state: Object) -> Key | None:
+        entry = self._entry(ref, state)
+        return self._holders.get(entry) if isinstance(entry, Holder) else entry
+
+    def _entry(self, ref: Ref, state: Object) -> Key | Holder | None:
+        """Return whom an object is listed under: its MTLSClient, which may be seen later, or its service."""
+        return _holder_of(ref, state) or key_of(ref.resource, state, self._home)
 
     def _forget(self, ref: Ref, known: Object) -> None:
         del self._objects[ref]
-        key = key_of(ref.resource, known, self._home)
-        if key is None:
-            return
-        refs = self._by_key[key]
-        refs.discard(ref)
-        if not refs:
-            del self._by_key[key]
+        entry = self._entry(ref, known)
+        if entry is not None:
+            self._index[entry].discard(ref)
+            if not self._index[entry]:
+                del self._index[entry]
+        if ref.resource == MTLSCLIENT:
+            self._holders.pop(_holder_itself(known), None)
 
 
 def ref_of(resource: Resource, observed: Object) -> Ref:
@@ -102,6 +151,8 @@ def key_of(resource: Resource, observed: Object, home: str) -> Key | None:
     namespace, name = metadata["namespace"], metadata["name"]
     if resource == MTLSSERVICE:
         return Key(namespace, name)
+    if resource == MTLSCLIENT:
+        return client_key(observed)
     if namespace == home and name.startswith(names.AUTHORITY_PREFIX):
         owner = (metadata.get("annotations") or {}).get(names.ANNOTATION_OWNER, "")
         return Key(*owner.split("/")) if owner.count("/") == 1 else None
@@ -110,6 +161,38 @@ def key_of(resource: Resource, observed: Object, home: str) -> Key | None:
             return Key(namespace, reference["name"])
     service = (metadata.get("labels") or {}).get(names.LABEL_SERVICE)
     return Key(namespace, service) if service else None
+
+
+def client_key(client: Object) -> Key:
+    """Return the service that an MTLSClient names."""
+    reference = client["spec"]["serviceRef"]
+    return Key(reference["namespace"], reference["name"])
+
+
+def holder_uid(observed: Object) -> str | None:
+    """Return the UID of the MTLSClient that controls this object, if it says so.
+
+    An owner is of the object's own namespace, and there is one controller at most.
+    """
+    for reference in observed["metadata"].get("ownerReferences") or ():
+        group = reference["apiVersion"].partition("/")[0]
+        if reference.get("controller") and (group, reference["kind"]) == (names.GROUP, names.CLIENT_KIND):
+            return str(reference["uid"])
+    return None
+
+
+def _holder_of(ref: Ref, observed: Object) -> Holder | None:
+    uid = holder_uid(observed) if ref.resource == SECRET else None
+    return Holder(ref.namespace, uid) if uid else None
+
+
+def _holder_itself(client: Object) -> Holder:
+    return Holder(client["metadata"]["namespace"], client["metadata"]["uid"])
+
+
+def _age(client: Object) -> tuple[str, str]:
+    metadata = client["metadata"]
+    return metadata.get("creationTimestamp") or "", metadata["uid"]
 
 
 def _is_newer(known: Object, observed: Object) -> bool:
