@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
@@ -10,6 +10,11 @@ from mtls_operator.api.types import MTLSService
 from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, TRUST_ANCHORS
 
 from .metadata import labels, owned
+
+KEYSTORE: Final = "keystore.p12"
+"""Key and chain of a client as PKCS#12."""
+TRUSTSTORE: Final = "truststore.p12"
+"""The CAs that may sign the server, as PKCS#12."""
 
 
 def server_secret(  # noqa: PLR0913 - one keyword for each file
@@ -43,6 +48,7 @@ def client_secret(  # noqa: PLR0913 - one keyword for each file
     certificate: bytes,
     key: bytes,
     anchors: bytes,
+    stores: Mapping[str, bytes],
     annotations: Mapping[str, str],
 ) -> dict[str, Any]:
     """Build the Secret of one client.
@@ -53,9 +59,10 @@ def client_secret(  # noqa: PLR0913 - one keyword for each file
         certificate: chain as PEM, leaf first.
         key: private key as PEM.
         anchors: the CAs that may sign the server, as PEM.
+        stores: the same in further formats; file name to contents.
         annotations: dates and reason of the issue.
     """
-    data = {CERTIFICATE: certificate, PRIVATE_KEY: key, TRUST_ANCHORS: anchors}
+    data = {CERTIFICATE: certificate, PRIVATE_KEY: key, TRUST_ANCHORS: anchors, **stores}
     metadata = owned(service, names.client_secret(service.metadata.name, client_name), "client")
     return _secret("kubernetes.io/tls", metadata, annotations, data)
 

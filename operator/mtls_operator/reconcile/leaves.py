@@ -18,6 +18,7 @@ from mtls_operator.pki.validity import rfc3339
 from mtls_operator.policies.leaf import LeafInput, StoredLeaf, evaluate
 from mtls_server.contract import CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS
 
+from .keystores import Stores, stores
 from .ownership import Ownership, made_by_us, ownership
 from .plan import Create, Delete, Notice, Plan, Problem, Replace, name_taken
 from .ports import SECRET, Object, Ref
@@ -158,8 +159,9 @@ def _keep(world: World, wanted: WantedLeaf, stored: _Stored) -> tuple[LeafReport
     if changed:
         cause = Cause(CONTENTS_CHANGED, f"{', '.join(changed)} differed from what is wanted")
         return _write(world, wanted, stored, material, cause)
+    problem = wanted.stores.problem if wanted.stores else None
     return _report(world, wanted, material.leaf, stored.reason), Plan(
-        wake=_next_look(world, wanted, material.leaf)
+        problems=(problem,) if problem else (), wake=_next_look(world, wanted, material.leaf)
     )
 
 
@@ -216,14 +218,27 @@ def _secret(
             annotations=annotations,
         )
     annotations[names.ANNOTATION_TRUST_SINCE] = _trust_since(world.now, wanted, stored)
+    further = _stores(world, wanted, material, stored)
+    if further.seal:
+        annotations[names.ANNOTATION_STORES] = further.seal
     return secrets.client_secret(
         world.service,
         wanted.client,
         certificate=material.chain,
         key=material.key,
         anchors=wanted.anchors,
+        stores=further.files,
         annotations=annotations,
     )
+
+
+def _stores(world: World, wanted: WantedLeaf, material: _Material, stored: _Stored | None) -> Stores:
+    if wanted.stores is None:
+        return Stores()
+    present = Stores()
+    if stored is not None and ownership(stored.observed, world.service) is Ownership.OURS:
+        present = Stores.among(stored.data, stored.annotation(names.ANNOTATION_STORES))
+    return stores(wanted.stores, material.key, material.chain, wanted.anchors, present)
 
 
 def _renewal_time(world: World, wanted: WantedLeaf, leaf: x509.Certificate) -> datetime:

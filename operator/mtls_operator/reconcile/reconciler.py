@@ -32,6 +32,7 @@ from .ports import (
     Resource,
     UnavailableError,
 )
+from .references import references
 from .status import build_status, first_sight, problem_notice
 from .store import Key, Store, ref_of
 from .world import World
@@ -168,6 +169,8 @@ class Reconciler:
         store, settings, memory = self._store, self._with.settings, self._with.actor.memory(key)
         authority = Ref(SECRET, settings.namespace, names.authority_secret(service.metadata.uid))
         pods = tuple(store.of(key, POD))
+        named = set(references(service))
+        store.refer(key, named)
         for uid in memory.deliveries.keys() - {pod["metadata"]["uid"] for pod in pods}:
             del memory.deliveries[uid]
         return World(
@@ -181,6 +184,7 @@ class Reconciler:
                 if key.namespace != settings.namespace
                 or not secret["metadata"]["name"].startswith(names.AUTHORITY_PREFIX)
             },
+            references={ref: found for ref in named if (found := store.get(ref))},
             workload={
                 (resource.kind, item["metadata"]["name"]): item
                 for resource in WORKLOAD
@@ -241,6 +245,7 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self._deadlines.set(key, None)
+        self._store.refer(key, ())
         self._status_written.pop(key, None)
         self._failing_since.pop(key, None)
         self._with.actor.forget(key)

@@ -13,6 +13,7 @@ from mtls_operator.pki.leaf import LeafProfile, client_profile, server_profile
 from mtls_server.contract import encode_policy
 
 from .authorities import Authorities
+from .keystores import WantedStores, wanted_stores
 from .ports import SECRET, Ref
 from .world import World
 
@@ -31,6 +32,7 @@ class WantedLeaf:
     renew_before: timedelta
     anchors: bytes
     policy: bytes = b""
+    stores: WantedStores | None = None
 
 
 def wanted_leaves(world: World, authorities: Authorities) -> Iterator[WantedLeaf]:
@@ -55,6 +57,7 @@ def wanted_leaves(world: World, authorities: Authorities) -> Iterator[WantedLeaf
             duration=duration,
             renew_before=defaults.renew_before(certificates, duration),
             anchors=trust,
+            stores=wanted_stores(world, metadata.namespace, client.name, client.formats),
         )
 
 

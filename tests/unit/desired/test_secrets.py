@@ -27,7 +27,13 @@ def test_the_server_mounts_certificate_key_anchors_and_policy_from_one_secret() 
 
 def test_a_client_gets_certificate_key_and_anchors() -> None:
     secret = secrets.client_secret(
-        service(), "billing", certificate=b"leaf", key=b"key", anchors=b"ca", annotations=DATES
+        service(),
+        "billing",
+        certificate=b"leaf",
+        key=b"key",
+        anchors=b"ca",
+        stores={"keystore.p12": b"both"},
+        annotations=DATES,
     )
 
     assert secret["type"] == "kubernetes.io/tls"
@@ -35,7 +41,12 @@ def test_a_client_gets_certificate_key_and_anchors() -> None:
     assert secret["metadata"]["annotations"] == DATES
     assert secret["metadata"]["labels"] == metadata.labels(service(), "client")
     assert secret["metadata"]["ownerReferences"] == [metadata.owner_reference(service())]
-    assert data(secret) == {"tls.crt": b"leaf", "tls.key": b"key", "ca.crt": b"ca"}
+    assert data(secret) == {
+        "tls.crt": b"leaf",
+        "tls.key": b"key",
+        "ca.crt": b"ca",
+        "keystore.p12": b"both",
+    }
 
 
 def test_authorities_lie_with_the_operator_and_tell_whose_they_are() -> None:

@@ -165,9 +165,9 @@ class Operator:
         self.reconciler = Reconciler(self.store, self.deadlines, surroundings)
         self.watch(MTLSSERVICE, service or service_object())
 
-    def watch(self, resource: Resource, body: Object) -> None:
-        """Let somebody else write an object, and the watch see it."""
-        self.store.put(resource, self.api.seed(resource, body))
+    def watch(self, resource: Resource, body: Object) -> frozenset[Key]:
+        """Let somebody else write an object, and the watch see it; return the services that it concerns."""
+        return self.store.put(resource, self.api.seed(resource, body))
 
     def record(
         self, regarding: Object, severity: Literal["Normal", "Warning"], reason: str, message: str

@@ -15,6 +15,7 @@ from mtls_operator.pki.entropy import SYSTEM_ENTROPY
 from mtls_operator.reconcile.decide import Report, decide
 from mtls_operator.reconcile.plan import Apply, Create, Delete, Notice, Plan, Problem, Replace
 from mtls_operator.reconcile.ports import SECRET, Object, Ref
+from mtls_operator.reconcile.references import references
 from mtls_operator.reconcile.status import build_status
 from mtls_operator.reconcile.store import ref_of
 from mtls_operator.reconcile.world import Delivery, World
@@ -66,6 +67,7 @@ class Universe:
             now=self.now,
             authority=next((item for ref, item in self.objects.items() if ref.name == authority), None),
             secrets={ref_of(SECRET, item): item for item in in_shop if item["kind"] == "Secret"},
+            references={ref: self.objects[ref] for ref in references(service) if ref in self.objects},
             workload={
                 (item["kind"], item["metadata"]["name"]): item for item in in_shop if item["kind"] != "Secret"
             },
