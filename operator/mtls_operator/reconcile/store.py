@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from mtls_operator.api import names
 
+from .ownership import holder_uid
 from .ports import MTLSCLIENT, MTLSSERVICE, SECRET, Object, Ref, Resource
 
 
@@ -167,18 +168,6 @@ def client_key(client: Object) -> Key:
     """Return the service that an MTLSClient names."""
     reference = client["spec"]["serviceRef"]
     return Key(reference["namespace"], reference["name"])
-
-
-def holder_uid(observed: Object) -> str | None:
-    """Return the UID of the MTLSClient that controls this object, if it says so.
-
-    An owner is of the object's own namespace, and there is one controller at most.
-    """
-    for reference in observed["metadata"].get("ownerReferences") or ():
-        group = reference["apiVersion"].partition("/")[0]
-        if reference.get("controller") and (group, reference["kind"]) == (names.GROUP, names.CLIENT_KIND):
-            return str(reference["uid"])
-    return None
 
 
 def _holder_of(ref: Ref, observed: Object) -> Holder | None:
