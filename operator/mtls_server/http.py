@@ -12,6 +12,7 @@ import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from mtls_server.fields import claims_identity
 from mtls_server.graceful import DrainState, GracefulProtocol
 from mtls_server.identity import Identity, Refusal, Tls
 from mtls_server.material import Peer
@@ -107,6 +108,8 @@ class _RefusedRequestError(Exception):
 class StrictProtocol(GracefulProtocol):
     """Answers what is malformed or too large itself, and never merges trailers into the headers.
 
+    Fields by which a caller could claim to be somebody never reach the application.
+
     A client that pipelines too many requests loses its connection.
     """
 
@@ -152,6 +155,7 @@ class StrictProtocol(GracefulProtocol):
             raise _RefusedRequestError
         if len(self.pipeline) == MAX_PIPELINED:  # no answer can be told, as others are due before it
             raise _RefusedRequestError
+        self.headers[:] = [field for field in self.headers if not claims_identity(field[0])]
         super().on_headers_complete()
         self.headers = _DROPPED_TRAILERS
 

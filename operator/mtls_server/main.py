@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mtls_server import logs
-from mtls_server.backends import asgi, identity
+from mtls_server import arguments, logs
+from mtls_server.backends import commands
+from mtls_server.backends.errors import BackendError
 from mtls_server.context import TlsSettings
 from mtls_server.contract import ADMIN_PORT, CERTIFICATE, POLICY, PRIVATE_KEY, SERVER_PORT, TRUST_ANCHORS
 from mtls_server.server import Drain
@@ -26,16 +27,16 @@ LOGGER: Final = logging.getLogger("mtls_server")
 VERSIONS: Final = {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0 ended by a signal, 1 could not start, 2 misused."""
-    given = _parser().parse_args(arguments)
+    given = _parser().parse_args(words)
     logs.configure()
     sys.path.insert(0, str(Path.cwd()))
     failures: list[BaseException] = []
     try:
         with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=EventLoop) as runner:
             runner.run(run(_options(given)))
-    except* (StartError, asgi.BackendError) as group:
+    except* (StartError, BackendError) as group:
         failures.extend(group.exceptions)
     for failure in failures:
         LOGGER.error("cannot start: %s", failure, exc_info=failure.__cause__)
@@ -55,10 +56,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f"directory of {CERTIFICATE}, {PRIVATE_KEY}, {TRUST_ANCHORS} and {POLICY}; changes are followed",
     )
     parser.add_argument("--host", help="address to listen on (default: every address)")
-    parser.add_argument("--port", type=_port, default=SERVER_PORT, help="(default: %(default)s)")
+    parser.add_argument("--port", type=arguments.port, default=SERVER_PORT, help="(default: %(default)s)")
     parser.add_argument(
         "--admin-port",
-        type=_port,
+        type=arguments.port,
         default=ADMIN_PORT,
         help="plain HTTP for /livez, /readyz, /metrics and /state (default: %(default)s)",
     )
@@ -73,37 +74,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--drain-delay",
-        type=_seconds,
+        type=arguments.seconds,
         default=drain.delay,
         metavar="SECONDS",
         help="go on accepting for so long after SIGTERM (default: %(default)g)",
     )
     parser.add_argument(
         "--grace",
-        type=_seconds,
+        type=arguments.seconds,
         default=drain.grace,
         metavar="SECONDS",
         help="end what is still under way so long after SIGTERM (default: %(default)g)",
     )
-    backend = parser.add_subparsers(dest="backend", required=True, metavar="BACKEND")
-    backend.add_parser("identity", help="answer every request with the caller's identity as JSON")
-    backend.add_parser("asgi", help="serve an ASGI application").add_argument(
-        "app", help="module:attribute, such as shop.main:app"
-    )
+    commands.add_arguments(parser)
     return parser
-
-
-def _port(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) < 1 << 16:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no port; write a number from 0 (any free one) to 65535")
-
-
-def _seconds(text: str) -> float:
-    with suppress(ValueError):
-        if 0 <= float(text) < float("inf"):
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no duration; write a number of seconds, such as 2.5")
 
 
 def _options(given: argparse.Namespace) -> Options:
@@ -114,6 +98,5 @@ def _options(given: argparse.Namespace) -> Options:
         admin_port=given.admin_port,
         tls=TlsSettings(VERSIONS[given.min_version], given.x509_strict),
         drain=Drain(given.drain_delay, given.grace),
-        application=identity.app if given.backend == "identity" else asgi.load(given.app),
-        lifespan="off" if given.backend == "identity" else "auto",
+        backend=commands.build(given),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 from uvicorn._types import ASGI3Application
@@ -17,6 +17,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from mtls_server import admin
+from mtls_server.backends.commands import Backend
 from mtls_server.context import TlsSettings
 from mtls_server.graceful import DrainState
 from mtls_server.http import PeerProtocol
@@ -46,8 +47,7 @@ class Options:
     admin_port: int
     tls: TlsSettings
     drain: Drain
-    application: ASGI3Application
-    lifespan: Literal["auto", "off"]
+    backend: Backend
 
 
 async def run(options: Options) -> None:
@@ -58,7 +58,7 @@ async def run(options: Options) -> None:
         CancelledError: a signal came before anything was served.
     """
     _end_on_signal()
-    limits = limits_within(use_all_descriptors())
+    limits = limits_within(use_all_descriptors(), options.backend.descriptors)
     registry = CollectorRegistry()
     telemetry = Telemetry(registry)
     watcher = Watcher(options.directory, options.tls, telemetry)
@@ -82,10 +82,11 @@ async def run(options: Options) -> None:
         await serve(listener, options.drain, readiness.drain, state.drain)
 
 
-def limits_within(descriptors: int) -> Limits:
+def limits_within(descriptors: int, per_connection: int = 1) -> Limits:
     """Return what may be admitted so that descriptors stay free for everything else."""
     default = Limits()
-    return replace(default, connections=max(1, min(default.connections, descriptors - SPARE_DESCRIPTORS)))
+    room = (descriptors - SPARE_DESCRIPTORS) // per_connection
+    return replace(default, connections=max(1, min(default.connections, room)))
 
 
 def _end_on_signal() -> None:
@@ -98,11 +99,11 @@ def _end_on_signal() -> None:
 
 def _configure(options: Options) -> Config:
     config = Config(
-        options.application,
+        options.backend.application,
         http=PeerProtocol,
         ws="none",
         interface="asgi3",
-        lifespan=options.lifespan,
+        lifespan=options.backend.lifespan,
         log_config=None,
         access_log=False,
         proxy_headers=False,

@@ -5,9 +5,7 @@ from typing import cast
 
 from uvicorn._types import ASGI3Application
 
-
-class BackendError(Exception):
-    """The application cannot be loaded; the message says why and what to do."""
+from mtls_server.backends.errors import BackendError
 
 
 def load(path: str) -> ASGI3Application:

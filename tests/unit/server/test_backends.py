@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from mtls_server.backends.asgi import BackendError, load
+from mtls_server.backends.asgi import load
+from mtls_server.backends.errors import BackendError
 
 
 def test_an_application_is_found_by_module_and_attribute() -> None:

@@ -1,0 +1,83 @@
+"""The backends on the command line."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from uvicorn._types import ASGI3Application
+
+from mtls_server import arguments
+from mtls_server.backends import asgi, identity
+from mtls_server.backends.upstream.app import Upstream
+from mtls_server.backends.upstream.connection import Timeouts
+from mtls_server.backends.upstream.target import EXAMPLE, parse_target
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What stands behind mutual TLS."""
+
+    application: ASGI3Application
+    lifespan: Literal["auto", "off"] = "off"
+    descriptors: int = 1
+    """How many files a caller's connection may need: its own, and one that the backend opens for it."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Let the command line name one backend, in ``backend``, with its options."""
+    backends = parser.add_subparsers(dest="backend", required=True, metavar="BACKEND")
+    backends.add_parser("identity", help="answer every request with the caller's identity as JSON")
+    backends.add_parser("asgi", help="serve an ASGI application").add_argument(
+        "app", help="module:attribute, such as shop.main:app"
+    )
+    _add_upstream(backends.add_parser("upstream", help="pass requests on to an HTTP/1.1 server"))
+
+
+def build(given: argparse.Namespace) -> Backend:
+    """Make the backend that the command line names.
+
+    Raises:
+        BackendError: it cannot be set up.
+    """
+    return _BUILDERS[given.backend](given)
+
+
+def _add_upstream(parser: argparse.ArgumentParser) -> None:
+    timeouts = Timeouts()
+    parser.add_argument("url", help=f"where it listens, such as {EXAMPLE}")
+    for name, default, meaning in (
+        ("connect", timeouts.connect, "for a connection"),
+        ("response", timeouts.response, "for the head of a response"),
+        ("idle", timeouts.idle, "for the next bytes of a body"),
+    ):
+        parser.add_argument(
+            f"--{name}-timeout",
+            type=arguments.seconds,
+            default=default,
+            metavar="SECONDS",
+            help=f"wait so long {meaning} (default: %(default)g)",
+        )
+    parser.add_argument(
+        "--client-cert-chain",
+        action="store_true",
+        help="tell it the caller's intermediate certificates, too (RFC 9440)",
+    )
+    parser.add_argument(
+        "--insecure-acknowledged",
+        action="store_true",
+        help="pass requests on to what is not loopback, though who reaches it passes mutual TLS by",
+    )
+
+
+def _upstream(given: argparse.Namespace) -> Backend:
+    target = parse_target(given.url, insecure_acknowledged=given.insecure_acknowledged)
+    timeouts = Timeouts(given.connect_timeout, given.response_timeout, given.idle_timeout)
+    return Backend(Upstream(target, timeouts, with_chain=given.client_cert_chain), descriptors=2)
+
+
+_BUILDERS: Final[dict[str, Callable[[argparse.Namespace], Backend]]] = {
+    "identity": lambda _: Backend(identity.app),
+    "asgi": lambda given: Backend(asgi.load(given.app), lifespan="auto"),
+    "upstream": _upstream,
+}

@@ -1,0 +1,51 @@
+"""How an exchange with the server behind this one fails, and what the caller is told."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A response of this server instead of the other's; the reason is part of the interface."""
+
+    status: int
+    reason: str
+    message: str
+
+
+UNREACHABLE: Final = Failure(502, "upstream_unreachable", "the server behind this one cannot be reached")
+CONNECT_TIMEOUT: Final = Failure(
+    504, "upstream_connect_timeout", "the server behind this one took too long to accept a connection"
+)
+CLOSED: Final = Failure(
+    502,
+    "upstream_closed",
+    "the server behind this one closed the connection before its response was complete",
+)
+MALFORMED: Final = Failure(
+    502, "upstream_malformed", "the response of the server behind this one is not well-formed HTTP/1.1"
+)
+TIMEOUT: Final = Failure(504, "upstream_timeout", "the server behind this one took too long to answer")
+STALLED: Final = Failure(504, "upstream_stalled", "the server behind this one neither reads nor writes")
+CODED_BODY: Final = Failure(
+    501, "transfer_coding_not_supported", "a request's only transfer coding may be chunked"
+)
+
+
+class ExchangeError(Exception):
+    """The exchange failed."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class StaleError(ExchangeError):
+    """A connection that was kept ended without any answer: the server had closed it meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__(CLOSED)
+
+
+class CallerGoneError(Exception):
+    """The caller awaits no response any more."""
