@@ -18,7 +18,7 @@ from tests.cluster import binaries, lifecycle
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import Cluster
 
-CRD = Path(__file__).parents[2] / "crds/mtlsservices.yaml"
+CRDS = Path(__file__).parents[2] / "crds"
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,11 @@ def kubectl(cluster: Cluster) -> Kubectl:
 
 @pytest.fixture(scope="session")
 def crd(kubectl: Kubectl) -> None:
-    """Our kind, as it is committed."""
-    kubectl.run("apply", f"--filename={CRD}")
-    name = f"{names.PLURAL}.{names.GROUP}"
-    kubectl.run("wait", "--for=condition=Established", f"customresourcedefinition/{name}")
+    """Our kinds, as they are committed."""
+    kubectl.run("apply", f"--kustomize={CRDS}")
+    for plural in (names.PLURAL, names.CLIENT_PLURAL):
+        name = f"{plural}.{names.GROUP}"
+        kubectl.run("wait", "--for=condition=Established", f"customresourcedefinition/{name}")
 
 
 @pytest.fixture

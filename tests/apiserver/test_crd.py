@@ -12,6 +12,8 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]
 BACKENDS: list[dict[str, Any]] = [
     {"identity": {}},
     {"asgi": {"app": "shop.orders:app"}},
+    {"wsgi": {"app": "shop.orders:app"}},
+    {"upstream": {"url": "http://127.0.0.1:8080"}},
     {"none": {}},
 ]
 
@@ -116,8 +118,14 @@ def test_listing_shows_what_matters(kubectl: Kubectl, namespace: str) -> None:
 
 
 def test_kinds_of_ours_are_listed_by_their_category(kubectl: Kubectl) -> None:
-    listed = kubectl.run("api-resources", "--categories=mtls", "--output=name").stdout
-    assert listed.splitlines() == ["mtlsservices.mtls-operator.io"]
+    listed = kubectl.run("api-resources", "--categories=mtls-operator", "--output=name").stdout
+    assert sorted(listed.splitlines()) == ["mtlsclients.mtls-operator.io", "mtlsservices.mtls-operator.io"]
+
+
+def test_a_short_name_means_one_kind(kubectl: Kubectl, namespace: str) -> None:
+    kubectl.run("apply", "--filename=-", stdin=orders(namespace))
+    listed = kubectl.run("get", "mtls", "orders", "--namespace", namespace, "--output=name").stdout
+    assert listed.splitlines() == ["mtlsservice.mtls-operator.io/orders"]
 
 
 def write_status(kubectl: Kubectl, namespace: str, value: dict[str, Any], *, check: bool = True) -> str:

@@ -16,7 +16,7 @@ from mtls_operator.cluster.transport import Transport
 from mtls_operator.handlers.watcher import Watcher
 from mtls_operator.reconcile.ports import MTLSSERVICE, POD, SECRET, Object, Ref, Resource
 from mtls_operator.reconcile.watched import WATCHED
-from tests.apiserver.conftest import CRD, Kubectl
+from tests.apiserver.conftest import CRDS, Kubectl
 from tests.cluster import control_plane
 from tests.cluster.layout import Cluster
 
@@ -189,13 +189,17 @@ async def test_the_watches_outlive_their_kind(
         await client.create(MTLSSERVICE, service(namespace, "early"))
         await operator.told("ADDED", "MTLSService", "early")
         try:
-            await asyncio.to_thread(kubectl.run, "delete", f"--filename={CRD}")
+            await asyncio.to_thread(kubectl.run, "delete", f"--filename={CRDS}/mtlsservices.yaml")
             await operator.told("DELETED", "MTLSService", "early")
             await until(lambda: "not served" in operator.watcher.trouble, 30)
         finally:
-            await asyncio.to_thread(kubectl.run, "apply", f"--filename={CRD}")
+            await asyncio.to_thread(kubectl.run, "apply", f"--filename={CRDS}/mtlsservices.yaml")
         await asyncio.to_thread(
-            kubectl.run, "wait", "--for=condition=Established", f"--filename={CRD}", "--timeout=20s"
+            kubectl.run,
+            "wait",
+            "--for=condition=Established",
+            f"--filename={CRDS}/mtlsservices.yaml",
+            "--timeout=20s",
         )
         await client.create(MTLSSERVICE, service(namespace, "late"))
         await until(lambda: "late" in {name for _, _, name in operator.events}, 60)

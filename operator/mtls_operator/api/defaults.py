@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final, Literal, NamedTuple
 
 from mtls_operator.api import durations, names
-from mtls_operator.api.types import AuthoritySource, Certificates, Client, MTLSService
+from mtls_operator.api.types import AuthoritySource, Certificates, Client, MTLSClientSpec, MTLSService
 
 CERTIFICATE_DURATION: Final = timedelta(hours=24)
 AUTHORITY_DURATION: Final = timedelta(hours=720)
@@ -60,15 +60,38 @@ def allows_short_lived(service: MTLSService) -> bool:
     return service.metadata.annotations.get(names.ANNOTATION_ALLOW_SHORT_LIVED) == "true"
 
 
-def client_duration(service: MTLSService, client: Client) -> timedelta:
+def client_duration(service: MTLSService, client: Client | MTLSClientSpec) -> timedelta:
     """Return how long the certificate of this client holds: at least 10 minutes, unless that is lifted."""
-    chosen = _duration(client.duration, certificate_duration(service.spec.certificates))
-    return chosen if allows_short_lived(service) else max(chosen, SHORTEST_CLIENT_DURATION)
+    return _client_duration(service, client.duration)
 
 
 def authority_duration(source: AuthoritySource) -> timedelta:
     """Return how long a generation of this authority holds."""
     return _duration(source.generated.duration if source.generated else None, AUTHORITY_DURATION)
+
+
+def propagation(service: MTLSService) -> timedelta:
+    """Return how long callers get to pick up a new trust bundle.
+
+    Where nothing is said: the longest duration of a client's certificate. It never exceeds a quarter of the
+    life of an authority that is generated.
+    """
+    authority = service.spec.authority
+    generated = [source for source in (authority.server, authority.client) if not source.secret_ref]
+    chosen = _duration(authority.propagation, _longest_client_duration(service))
+    return min([chosen, *(authority_duration(source) / 4 for source in generated)])
+
+
+def _longest_client_duration(service: MTLSService) -> timedelta:
+    clients = service.spec.clients
+    chosen = [client.duration for client in clients]
+    others = [None] if service.spec.client_namespaces or not clients else []
+    return max(_client_duration(service, duration) for duration in [*chosen, *others])
+
+
+def _client_duration(service: MTLSService, chosen: str | None) -> timedelta:
+    duration = _duration(chosen, certificate_duration(service.spec.certificates))
+    return duration if allows_short_lived(service) else max(duration, SHORTEST_CLIENT_DURATION)
 
 
 def _duration(chosen: str | None, default: timedelta) -> timedelta:

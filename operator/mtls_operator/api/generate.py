@@ -10,17 +10,22 @@ from mtls_operator.api.schema import Schema
 
 _ROOT: Final = Path(__file__).parents[3]
 _NOTE: Final = "# Written by `make generate` from operator/mtls_operator/api; change it there.\n"
+_FOLDERS: Final = ("crds", "helm/mtls-operator/files/crds")
 
 
 def documents() -> dict[str, str]:
     """Return every generated file: path from the root of the repository to contents."""
-    definition = crd.mtlsservice()
-    document = _NOTE + yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=110)
-    return {
-        "crds/mtlsservices.yaml": document,
-        "helm/mtls-operator/files/crds/mtlsservices.yaml": document,
-        "docs/reference.md": reference.render(definition),
+    definitions = (crd.mtlsservice(), crd.mtlsclient())
+    files = {
+        f"{folder}/{definition['spec']['names']['plural']}.yaml": _document(definition)
+        for folder in _FOLDERS
+        for definition in definitions
     }
+    return files | {"docs/reference.md": reference.render(definitions)}
+
+
+def _document(definition: Schema) -> str:
+    return _NOTE + yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=110)
 
 
 class _Dumper(yaml.SafeDumper):

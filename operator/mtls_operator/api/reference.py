@@ -1,17 +1,31 @@
-"""The reference of the API for people, made from the same schema as the CRD."""
+"""The reference of the API for people, made from the same schemas as the CRDs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from mtls_operator.api import names
 from mtls_operator.api.schema import Schema
 
 _ANNOTATIONS: Final = {
-    names.ANNOTATION_REISSUE: "Any new value re-issues every certificate of the service once.",
+    names.ANNOTATION_REISSUE: (
+        "Any new value re-issues every certificate of the service once; `revoke/<new value>` also has those"
+        " refused that were issued before."
+    ),
+    names.ANNOTATION_ROTATE_AUTHORITY: (
+        "Any new value replaces both authorities, step by step and without an interruption;"
+        " `distrust/<new value>` does it at once: nobody is served until callers have new certificates."
+    ),
+    names.ANNOTATION_PAUSED: '`"true"` stops renewals and every other change; warnings go on.',
     names.ANNOTATION_ALLOW_SHORT_LIVED: (
         '`"true"` lets certificates of clients hold for less than 10m, down to 60s: for callers that read the'
         " Secret through the API. Mounted Secrets can reach a pod later than that."
     ),
+}
+
+_LABELS: Final = {
+    names.USE_AUTHORITY: "A Secret named by `authority.server.secretRef` or `authority.client.secretRef`.",
+    names.USE_TRUST: "A Secret or ConfigMap named by `trust`.",
+    names.USE_PASSWORD: "A Secret named by `passwordSecretRef`.",
 }
 
 
@@ -22,46 +36,62 @@ class Field(NamedTuple):
     schema: Schema
 
 
-def render(definition: Schema) -> str:
-    """Return the Markdown reference of a CustomResourceDefinition."""
-    kind = definition["spec"]["names"]["kind"]
-    version = definition["spec"]["versions"][0]
-    schema = version["schema"]["openAPIV3Schema"]
+def render(definitions: Sequence[Schema]) -> str:
+    """Return the Markdown reference of CustomResourceDefinitions."""
     return "\n".join(
         [
-            f"# {kind} ({definition['spec']['group']}/{version['name']})",
+            f"# Reference ({names.API_VERSION})",
             "",
             "<!-- Written by `make generate` from operator/mtls_operator/api; change it there. -->",
             "",
-            schema["description"],
-            "",
-            *_section("Spec", "spec", schema),
-            *_section("Status", "status", schema),
+            *(line for definition in definitions for line in _kind_section(definition)),
             "## Annotations",
             "",
-            "| Annotation | Meaning |",
-            "|---|---|",
-            *(f"| `{name}` | {meaning} |" for name, meaning in _ANNOTATIONS.items()),
+            f"A person may set them on an {names.KIND}.",
             "",
-            "## What is refused",
+            *_table(("Annotation", "Meaning"), ((f"`{name}`", text) for name, text in _ANNOTATIONS.items())),
+            "## Labels",
             "",
-            "Beside wrong types and bounds, these are refused when an object is written, in these words.",
+            f"What is referred to says by the label `{names.LABEL_USE}` what it may be used for.",
             "",
-            "| Where | Sentence |",
-            "|---|---|",
-            *_refusals(schema),
-            "",
+            *_table(("Value", "Whose"), ((f"`{value}`", text) for value, text in _LABELS.items())),
         ]
     )
 
 
-def _section(title: str, name: str, schema: Schema) -> list[str]:
-    rows = [
-        f"| `{field.path}` | {_kind(field.schema)} | {_one_line(field.schema.get('description', ''))} |"
+def _kind_section(definition: Schema) -> list[str]:
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return [
+        f"## {definition['spec']['names']['kind']}",
+        "",
+        schema["description"],
+        "",
+        *_part("Spec", "spec", schema),
+        *_part("Status", "status", schema),
+        "### What is refused",
+        "",
+        "Beside wrong types and bounds, these are refused when an object is written, in these words.",
+        "",
+        *_table(("Where", "Sentence"), _refusals(schema)),
+    ]
+
+
+def _part(title: str, name: str, schema: Schema) -> list[str]:
+    rows = (
+        (f"`{field.path}`", _kind(field.schema), _one_line(field.schema.get("description", "")))
         for field in _fields(name, schema["properties"][name])
         if field.path != name
+    )
+    return [f"### {title}", "", *_table(("Field", "Type", "Meaning"), rows)]
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(headings)} |",
+        f"|{'---|' * len(headings)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
     ]
-    return [f"## {title}", "", "| Field | Type | Meaning |", "|---|---|---|", *rows, ""]
 
 
 def _fields(path: str, schema: Schema) -> Iterator[Field]:
@@ -92,9 +122,9 @@ def _kind(schema: Schema) -> str:
     return str(schema["type"])
 
 
-def _refusals(schema: Schema) -> list[str]:
+def _refusals(schema: Schema) -> list[tuple[str, str]]:
     return [
-        f"| `{(path + rule.get('fieldPath', '')).removeprefix('.')}` | {_one_line(rule['message'])}. |"
+        (f"`{(path + rule.get('fieldPath', '')).removeprefix('.')}`", f"{_one_line(rule['message'])}.")
         for path, part in _parts("", schema)
         for rule in part.get("x-kubernetes-validations", ())
     ]

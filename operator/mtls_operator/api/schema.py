@@ -19,6 +19,11 @@ class Rule(NamedTuple):
     """Path of the field that is to blame, from ``self``; itself where nothing is said."""
 
 
+def matching(pattern: str, message: str) -> Rule:
+    """Demand that a string is all of what this regular expression (RE2) describes."""
+    return Rule(f"self.matches(r'^{pattern}$')", message)
+
+
 def ruled(*rules: Rule) -> Schema:
     """Return the keyword of a schema that carries these rules."""
     return {"x-kubernetes-validations": [_validation(rule) for rule in rules]} if rules else {}

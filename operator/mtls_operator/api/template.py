@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from mtls_operator.api import rules
+from mtls_operator.api.rules import pods, values
 from mtls_operator.api.schema import Rule, Schema, ruled
 
 
@@ -29,12 +29,12 @@ def _map(*rules_: Rule) -> Schema:
 
 _BOOLEAN: Final[Schema] = {"type": "boolean"}
 _NAME: Final[Schema] = {"type": "string", "maxLength": 253}
-_SECRET: Final[Schema] = _NAME | ruled(rules.AUTHORITY_SECRET)
+_SECRET: Final[Schema] = _NAME | ruled(values.AUTHORITY_SECRET)
 _SECRET_REFERENCE: Final = _open(name=_SECRET)
 _WORDS: Final = _list(64, {"type": "string", "maxLength": 4096})
 
 _CONTAINER: Final = _open(
-    rules.SERVER_COMMAND,
+    pods.SERVER_COMMAND,
     required=("name",),
     name=_NAME,
     command=_WORDS,
@@ -46,14 +46,14 @@ _CONTAINER: Final = _open(
     ),
     envFrom=_list(32, _open(secretRef=_SECRET_REFERENCE)),
     securityContext=_open(
-        rules.PRIVILEGED,
+        pods.PRIVILEGED,
         privileged=_BOOLEAN,
-        capabilities=_open(rules.CAPABILITIES, add=_list(64, _NAME)),
+        capabilities=_open(pods.CAPABILITIES, add=_list(64, _NAME)),
     ),
 )
 _VOLUME: Final = _open(
-    rules.HOST_PATH,
-    rules.OUR_VOLUME,
+    pods.HOST_PATH,
+    pods.OUR_VOLUME,
     required=("name",),
     name=_NAME,
     hostPath=_open(),
@@ -61,17 +61,17 @@ _VOLUME: Final = _open(
     projected=_open(
         sources=_list(
             32,
-            _open(rules.SERVICE_ACCOUNT_TOKEN, secret=_SECRET_REFERENCE, serviceAccountToken=_open()),
+            _open(pods.SERVICE_ACCOUNT_TOKEN, secret=_SECRET_REFERENCE, serviceAccountToken=_open()),
         )
     ),
 )
 
 SCHEMA: Final[dict[str, Any]] = _open(
-    metadata=_open(labels=_map(rules.OUR_KEYS), annotations=_map(rules.OUR_KEYS)),
+    metadata=_open(labels=_map(values.OUR_KEYS), annotations=_map(values.OUR_KEYS)),
     spec=_open(
-        rules.POD_IDENTITY,
-        rules.HOST_NAMESPACES,
-        rules.EPHEMERAL_CONTAINERS,
+        pods.POD_IDENTITY,
+        pods.HOST_NAMESPACES,
+        pods.EPHEMERAL_CONTAINERS,
         serviceAccountName=_NAME,
         serviceAccount=_NAME,
         automountServiceAccountToken=_BOOLEAN,

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from mtls_operator.api import rules
+from mtls_operator.api.rules import authorization, backends, lifetimes, values
 from mtls_operator.api.scalars import (
     Annotations,
     Application,
@@ -23,6 +23,7 @@ from mtls_operator.api.scalars import (
     Fingerprint,
     Generation,
     Hex,
+    HostName,
     Image,
     IpAddress,
     KeySize,
@@ -35,12 +36,18 @@ from mtls_operator.api.scalars import (
     ObjectName,
     Path,
     Port,
+    Propagation,
     Replicas,
     Roles,
+    SecretName,
     Sentence,
+    SpiffeId,
     Template,
     Tenant,
+    Timeout,
     TrustDomain,
+    TrustName,
+    UpstreamUrl,
     Uri,
     Word,
 )
@@ -84,18 +91,18 @@ class WsgiBackend(Model):
 class UpstreamTimeouts(Model):
     """How long the reverse proxy waits for the server behind it."""
 
-    connect: Duration | None = None
+    connect: Timeout | None = None
     """For a connection. Default: 5s."""
-    response: Duration | None = None
+    response: Timeout | None = None
     """For the head of the response. Default: 60s."""
-    idle: Duration | None = None
+    idle: Timeout | None = None
     """For the next bytes of a body. Default: 60s."""
 
 
-class UpstreamBackend(Model):
+class UpstreamBackend(Model, json_schema_extra=ruled(backends.UPSTREAM_EXPOSED)):
     """An HTTP/1.1 server that requests are passed on to."""
 
-    url: Uri
+    url: UpstreamUrl
     """Where the server listens, such as `http://127.0.0.1:8080`."""
     timeouts: UpstreamTimeouts = UpstreamTimeouts()
     """How long to wait for it."""
@@ -107,7 +114,7 @@ class NoBackend(Model):
     """Certificates only: no Deployment, no Service."""
 
 
-class Backend(Model, json_schema_extra=ruled(rules.ONE_BACKEND, *rules.NOT_YET_BACKENDS)):
+class Backend(Model, json_schema_extra=ruled(backends.ONE_BACKEND)):
     """What stands behind mTLS: exactly one of its fields."""
 
     identity: IdentityBackend | None = None
@@ -140,7 +147,7 @@ class Route(Model):
     """Host of the Route; it joins the server's names. Default: chosen by the router."""
 
 
-class LabelSelectorRequirement(Model, json_schema_extra=ruled(rules.SELECTOR_VALUES)):
+class LabelSelectorRequirement(Model, json_schema_extra=ruled(values.SELECTOR_VALUES)):
     """One requirement on a label."""
 
     key: LabelKey
@@ -169,7 +176,7 @@ class IPBlock(Model):
     """Ranges within it that are left out."""
 
 
-class NetworkPolicyPeer(Model, json_schema_extra=ruled(rules.NETWORK_POLICY_PEER)):
+class NetworkPolicyPeer(Model, json_schema_extra=ruled(values.NETWORK_POLICY_PEER)):
     """Who may connect, as in a NetworkPolicy; dump it with aliases and without None."""
 
     pod_selector: LabelSelector | None = None
@@ -200,7 +207,7 @@ class NetworkPolicySettings(Model):
     """Further ports that are admitted, such as those of sidecars."""
 
 
-class PrivateKey(Model, json_schema_extra=ruled(rules.KEY_SIZE)):
+class PrivateKey(Model, json_schema_extra=ruled(values.KEY_SIZE)):
     """The kind of private key."""
 
     algorithm: Literal["ECDSA", "RSA", "Ed25519"] | None = None
@@ -209,7 +216,7 @@ class PrivateKey(Model, json_schema_extra=ruled(rules.KEY_SIZE)):
     """Bits of the key: 256 (default) or 384 for ECDSA, 2048 (default) to 4096 for RSA, none for Ed25519."""
 
 
-class Certificates(Model, json_schema_extra=ruled(rules.SHORTEST_CERTIFICATE, rules.RENEW_BEFORE)):
+class Certificates(Model, json_schema_extra=ruled(lifetimes.SHORTEST_CERTIFICATE, lifetimes.RENEW_BEFORE)):
     """How certificates are issued."""
 
     duration: Duration | None = None
@@ -240,7 +247,7 @@ class AuthoritySecretReference(Model):
     """Name of the Secret, of type kubernetes.io/tls."""
 
 
-class AuthoritySource(Model, json_schema_extra=ruled(*rules.NOT_YET_AUTHORITY_SOURCE)):
+class AuthoritySource(Model, json_schema_extra=ruled(authorization.AUTHORITY_SOURCE)):
     """Where an authority comes from: at most one of its fields."""
 
     generated: GeneratedAuthority | None = None
@@ -249,14 +256,14 @@ class AuthoritySource(Model, json_schema_extra=ruled(*rules.NOT_YET_AUTHORITY_SO
     """A CA of the user's own."""
 
 
-class Authority(Model, json_schema_extra=ruled(*rules.NOT_YET_AUTHORITY)):
+class Authority(Model):
     """The two authorities of a service."""
 
     server: AuthoritySource = AuthoritySource()
     """Signs servers; callers trust it."""
     client: AuthoritySource = AuthoritySource()
     """Signs callers; the server trusts it."""
-    propagation: Duration | None = None
+    propagation: Propagation | None = None
     """How long callers get to pick up a new trust bundle.
 
     Default: the longest duration of a client's certificate, at most a quarter of the authority's.
@@ -272,10 +279,10 @@ class KeyReference(Model):
     """Key of its data."""
 
 
-class TrustSource(Model):
+class TrustSource(Model, json_schema_extra=ruled(authorization.TRUST_SOURCE)):
     """Further CAs whose client certificates are accepted; exactly one of the references."""
 
-    name: Label
+    name: TrustName
     """Name of the source; rules of `authorization` refer to it."""
     config_map_ref: KeyReference | None = None
     """A ConfigMap with PEM certificates; it carries the label `mtls-operator.io/use: trust`."""
@@ -289,7 +296,7 @@ class ClientFormat(Model):
     type: Literal["PKCS12"]
     """The format."""
     password_secret_ref: KeyReference
-    """The password that protects it."""
+    """The password that protects it; the Secret carries the label `mtls-operator.io/use: password`."""
 
 
 class Workload(Model):
@@ -301,7 +308,7 @@ class Workload(Model):
     """Name of the workload."""
 
 
-class Client(Model, json_schema_extra=ruled(rules.SHORTEST_CERTIFICATE, *rules.NOT_YET_CLIENT)):
+class Client(Model, json_schema_extra=ruled(lifetimes.SHORTEST_CERTIFICATE)):
     """A caller; its certificate lies in the Secret `<service>-client-<name>` of this namespace."""
 
     name: Label
@@ -327,7 +334,7 @@ class Client(Model, json_schema_extra=ruled(rules.SHORTEST_CERTIFICATE, *rules.N
 class ClientNamespace(Model):
     """Consent for the MTLSClients of another namespace."""
 
-    namespace: ObjectName
+    namespace: Label
     """Name of the namespace."""
     roles: Roles = ()
     """Roles of every client there."""
@@ -337,16 +344,16 @@ class ClientNamespace(Model):
     """How many MTLSClients of that namespace are served. Default: 50."""
 
 
-class AuthorizationRule(Model):
+class AuthorizationRule(Model, json_schema_extra=ruled(authorization.IDENTITY, authorization.DENY)):
     """Whom one certificate stands for: exactly one of spiffeId, uri, dns, cn and fingerprint."""
 
-    source: ObjectName | None = None
+    source: Label | None = None
     """Which CA must have signed: `own`, or the name of a `trust` entry. Default: own."""
-    spiffe_id: Uri | None = None
-    """SPIFFE id; `*` stands for one segment."""
+    spiffe_id: SpiffeId | None = None
+    """SPIFFE id; `*` stands for one whole segment of its path."""
     uri: Uri | None = None
     """URI in the subject alternative name."""
-    dns: ObjectName | None = None
+    dns: HostName | None = None
     """DNS name in the subject alternative name, in lower case."""
     cn: CommonName | None = None
     """Common name of the subject."""
@@ -364,11 +371,11 @@ class AuthorizationRoute(Model):
     """Who may send which requests."""
 
     path: Path
-    """Path; `*` stands for one segment, `**` for any number of them at the end."""
+    """Path; `*` stands for one whole segment, `**` for any number of them at the end."""
     methods: Annotated[tuple[Method, ...], items(16, unique=True)] = ()
     """Methods. Default: all."""
     roles: Roles = ()
-    """Roles of which the caller must have one."""
+    """Roles of which the caller must have one. Default: everybody who is known."""
 
 
 class Authorization(Model):
@@ -392,10 +399,13 @@ class TLSSettings(Model):
 class MTLSServiceSpec(
     Model,
     json_schema_extra=ruled(
-        rules.SHORTEST_CERTIFICATE_OF_OTHERS,
-        *rules.AUTHORITIES,
-        *rules.NOT_WITH_NONE,
-        *rules.NOT_YET_SPEC,
+        lifetimes.SHORTEST_CERTIFICATE_OF_OTHERS,
+        *lifetimes.SERVER_AUTHORITY,
+        *lifetimes.CLIENT_AUTHORITY,
+        *backends.NOT_WITH_NONE,
+        backends.RESTART,
+        backends.ROUTE,
+        authorization.KNOWN_SOURCE,
     ),
 ):
     """What is wanted."""
@@ -427,7 +437,7 @@ class MTLSServiceSpec(
     client_namespaces: Annotated[tuple[ClientNamespace, ...], items(100, by="namespace")] = ()
     """Consent for callers in other namespaces."""
     restart: Annotated[tuple[Workload, ...], items(16)] = ()
-    """Workloads that are rolled after each renewal of the server certificate; for backend `none` only."""
+    """Workloads that are rolled after each renewal of the server's Secret; for backend `none` only."""
     authorization: Authorization = Authorization()
     """Who is served beyond `clients`, and which requests are allowed."""
     tls: TLSSettings = TLSSettings()
@@ -573,4 +583,63 @@ class MTLSService(Model):
     spec: MTLSServiceSpec = MTLSServiceSpec()
     """What is wanted."""
     status: MTLSServiceStatus | None = None
+    """What is; written by the operator only."""
+
+
+class ServiceReference(Model, json_schema_extra=ruled(values.IMMUTABLE_REFERENCE)):
+    """An MTLSService, here or in another namespace."""
+
+    name: Label
+    """Name of the MTLSService."""
+    namespace: Label
+    """Namespace of the MTLSService."""
+
+
+class MTLSClientSpec(Model, json_schema_extra=ruled(lifetimes.SHORTEST_CERTIFICATE)):
+    """What is wanted."""
+
+    service_ref: ServiceReference
+    """The MTLSService that is called; its `clientNamespaces` must list this namespace. It does not change."""
+    secret_name: SecretName
+    """Name of the Secret with the certificate, in this namespace."""
+    duration: Duration | None = None
+    """How long the certificate holds; at least 10m. Default: that of the service, but at least 10m."""
+    formats: Annotated[tuple[ClientFormat, ...], items(4, by="type")] = ()
+    """Further formats of key and certificate in the Secret."""
+    restart: Annotated[tuple[Workload, ...], items(16)] = ()
+    """Workloads that are rolled after each renewal, for programs that read files once."""
+
+
+class MTLSClientStatus(Model):
+    """What is; written by the operator only."""
+
+    observed_generation: Generation | None = None
+    """Generation of the spec that was last acted upon."""
+    conditions: Annotated[tuple[Condition, ...], items(32, by="type")] = ()
+    """Ready, with the reason where it is not."""
+    secret_name: ObjectName | None = None
+    """Name of the Secret."""
+    serial: Hex | None = None
+    """Serial number, in lower-case hex."""
+    not_before: Moment | None = None
+    """Start of its validity."""
+    not_after: Moment | None = None
+    """End of its validity."""
+    renewal_time: Moment | None = None
+    """When it is renewed."""
+    last_reason: Sentence | None = None
+    """Why it was last issued."""
+    instance: Word | None = None
+    """Installation of the operator that cares for this object: `<namespace>/<name>`."""
+
+
+class MTLSClient(Model):
+    """A caller of an MTLSService of another namespace: its certificate, and its rotation."""
+
+    api_version: str
+    kind: str
+    metadata: Metadata
+    spec: MTLSClientSpec
+    """What is wanted."""
+    status: MTLSClientStatus | None = None
     """What is; written by the operator only."""

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests.unit.api.builders import service
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+ELSEWHERE = {"clientNamespaces": [{"namespace": "web"}]}
 SHORT_LIVED = {"mtls-operator.io/allow-short-lived": "true"}
 
 
@@ -73,6 +75,28 @@ def test_an_authority_holds_for_thirty_days() -> None:
     assert defaults.authority_duration(AuthoritySource()) == 720 * HOUR
     chosen = AuthoritySource.model_validate({"generated": {"duration": "80m"}})
     assert defaults.authority_duration(chosen) == 80 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("spec", "effective"),
+    [
+        ({}, 24 * HOUR),
+        ({"certificates": {"duration": "60s"}}, 10 * MINUTE),
+        ({"clients": [{"name": "a", "duration": "1h"}, {"name": "b", "duration": "2h"}]}, 2 * HOUR),
+        (
+            {"clients": [{"name": "a", "duration": "1h"}], "clientNamespaces": [{"namespace": "web"}]},
+            24 * HOUR,
+        ),
+        ({"authority": {"propagation": "5m"}}, 5 * MINUTE),
+        ({"authority": {"server": {"generated": {"duration": "8h"}}}}, 2 * HOUR),
+        ({"authority": {"propagation": "5m", "client": {"generated": {"duration": "8m"}}}}, 2 * MINUTE),
+        ({"authority": {role: {"secretRef": {"name": "ca"}} for role in ("server", "client")}}, 24 * HOUR),
+    ],
+)
+def test_callers_get_a_clients_longest_duration_to_pick_up_new_trust_but_a_quarter_of_the_authoritys_life(
+    spec: dict[str, Any], effective: timedelta
+) -> None:
+    assert defaults.propagation(service(spec)) == effective
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from mtls_operator.api import generate
+from mtls_operator.api import crd, generate
 
 ROOT = Path(__file__).parents[3]
-DEFINITION = yaml.safe_load(generate.documents()["crds/mtlsservices.yaml"])
-VERSION = DEFINITION["spec"]["versions"][0]
-OBJECT = VERSION["schema"]["openAPIV3Schema"]
+DEFINITIONS = (crd.mtlsservice(), crd.mtlsclient())
+SCHEMAS = [definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] for definition in DEFINITIONS]
 
 Node = tuple[str, dict[str, Any]]
 
@@ -25,7 +23,11 @@ def nodes(path: str, schema: dict[str, Any]) -> Iterator[Node]:
             yield from nodes(f"{path}[]", schema[keyword])
 
 
-OURS = [node for name in ("spec", "status") for node in nodes(name, OBJECT["properties"][name])]
+SERVICE, CLIENT = (
+    [node for name in ("spec", "status") for node in nodes(name, schema["properties"][name])]
+    for schema in SCHEMAS
+)
+OURS = SERVICE + CLIENT
 
 
 @pytest.mark.parametrize("path", generate.documents())
@@ -35,11 +37,10 @@ def test_what_is_committed_is_what_the_types_say(path: str) -> None:
 
 def test_every_string_list_and_map_is_bounded() -> None:
     bound = {"string": "maxLength", "array": "maxItems"}
-    unbounded = [path for path, schema in OURS if bound.get(schema["type"], "type") not in schema]
-    unbounded += [
-        path for path, schema in OURS if "additionalProperties" in schema and "maxProperties" not in schema
-    ]
-    assert [path for path in unbounded if "enum" not in dict(OURS)[path]] == []
+    free = [(path, schema) for path, schema in OURS if "enum" not in schema]
+    assert [path for path, schema in free if bound.get(schema["type"], "type") not in schema] == []
+    maps = [(path, schema) for path, schema in OURS if "additionalProperties" in schema]
+    assert [path for path, schema in maps if "maxProperties" not in schema] == []
 
 
 def test_only_what_scale_and_service_need_has_a_default_in_the_schema() -> None:
@@ -62,12 +63,12 @@ def test_every_field_of_ours_is_explained() -> None:
 def test_lists_are_merged_by_their_keys() -> None:
     keys = {
         path: schema["x-kubernetes-list-map-keys"]
-        for path, schema in OURS
+        for path, schema in SERVICE
         if "x-kubernetes-list-map-keys" in schema
     }
     assert keys["spec.clients"] == keys["spec.trust"] == keys["spec.template.spec.containers"] == ["name"]
     assert keys["status.conditions"] == ["type"]
-    assert dict(OURS)["status.clients"]["x-kubernetes-list-type"] == "atomic"
+    assert dict(SERVICE)["status.clients"]["x-kubernetes-list-type"] == "atomic"
 
 
 def test_reference_names_every_field_and_every_refusal() -> None:

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from mtls_operator.api.types import Backend, IdentityBackend, MTLSService, NetworkPolicyPeer
+from mtls_operator.api.types import Backend, IdentityBackend, MTLSClient, MTLSService, NetworkPolicyPeer
 from tests.unit.api.builders import service
 
 
@@ -78,3 +78,20 @@ def test_parsed_object_does_not_change() -> None:
     parsed = service({})
     with pytest.raises(ValidationError, match="frozen"):
         parsed.spec.replicas = 3
+
+
+def test_an_mtlsclient_is_understood_under_another_schema() -> None:
+    parsed = MTLSClient.model_validate(
+        {
+            "apiVersion": "mtls-operator.io/v1alpha1",
+            "kind": "MTLSClient",
+            "metadata": {"name": "billing", "namespace": "web"},
+            "spec": {
+                "serviceRef": {"name": "orders", "namespace": "shop"},
+                "secretName": "orders-tls",
+                "later": 1,
+            },
+        }
+    )
+    assert (parsed.spec.service_ref.namespace, parsed.spec.secret_name) == ("shop", "orders-tls")
+    assert (parsed.spec.duration, parsed.spec.formats, parsed.status) == (None, (), None)
