@@ -16,7 +16,7 @@ from .bundle import decode_bundle, encode_bundle
 from .entropy import Entropy
 from .extensions import extension
 from .keys import DEFAULT_KEY, PrivateKey, decode_key, encode_key, signing_hash
-from .validity import Validity
+from .validity import Validity, backdating_of
 
 Role = Literal["server", "client"]
 """What a certificate is for, and so which authority signs it."""
@@ -59,23 +59,35 @@ class Authority:
     @property
     def spki_digest(self) -> str:
         """Return the SHA-256 of the public key (SPKI, DER) in lower-case hex."""
-        spki = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return hashlib.sha256(spki).hexdigest()
+        return spki_digest(self.certificate)
 
     @property
     def root(self) -> x509.Certificate:
         """Return the self-signed certificate with which its chain ends."""
-        return (self.certificate, *self.issuers)[-1]
+        return self.certificates[-1]
+
+    @property
+    def certificates(self) -> tuple[x509.Certificate, ...]:
+        """Return its certificate and those above it."""
+        return (self.certificate, *self.issuers)
+
+    @property
+    def anchor(self) -> x509.Certificate:
+        """Return what verifiers trust: callers the root above servers, servers exactly the CA of callers.
+
+        With only a root trusted, a leaf of each sibling of an intermediate would pass, too.
+        """
+        return self.root if self.role == "server" else self.certificate
 
     @property
     def intermediates(self) -> tuple[x509.Certificate, ...]:
         """Return what is shown with a leaf to those who know only the root."""
-        return (self.certificate, *self.issuers)[:-1]
+        return self.certificates[:-1]
 
     @property
     def validity(self) -> Validity:
         """Return when what it signs can hold: while all of its chain does."""
-        chain = [Validity.of(certificate) for certificate in (self.certificate, *self.issuers)]
+        chain = [Validity.of(certificate) for certificate in self.certificates]
         return reduce(Validity.within, chain)
 
     @property
@@ -112,9 +124,15 @@ def issue_authority(
     return Authority(role, certificate, key)
 
 
+def was_issued_for(certificate: x509.Certificate, duration: timedelta) -> bool:
+    """Tell from its dates, which are whole seconds, whether an authority of ours was to hold this long."""
+    holds = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    return abs(holds - duration - backdating_of(duration)) <= timedelta(seconds=1)
+
+
 def encode_authority(authority: Authority) -> tuple[bytes, bytes]:
     """Write its certificates, its own first, and its key in PEM."""
-    return encode_bundle([authority.certificate, *authority.issuers]), encode_key(authority.key)
+    return encode_bundle(authority.certificates), encode_key(authority.key)
 
 
 def decode_authority(role: Role, crt: bytes, key: bytes) -> Authority:
@@ -139,6 +157,12 @@ def decode_authority(role: Role, crt: bytes, key: bytes) -> Authority:
             msg = "a certificate did not sign the one before it; store the chain in that order"
             raise ValueError(msg)
     return authority
+
+
+def spki_digest(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of the public key (SPKI, DER) in lower-case hex."""
+    spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(spki).hexdigest()
 
 
 def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

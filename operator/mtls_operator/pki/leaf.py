@@ -1,7 +1,7 @@
 """Leaf certificates: what they say, and how an authority signs them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, TypeAlias
@@ -85,13 +85,27 @@ def client_profile(name: str, uri: str, key: KeyProfile) -> LeafProfile:
     return LeafProfile("client", name if len(name) <= MAX_COMMON_NAME else "", uri=uri, key=key)
 
 
-def issue_leaf(
-    authority: Authority, profile: LeafProfile, duration: timedelta, now: datetime, entropy: Entropy
+def issue_leaf(  # noqa: PLR0913 - all of them decide what the certificate says
+    authority: Authority,
+    profile: LeafProfile,
+    duration: timedelta,
+    now: datetime,
+    entropy: Entropy,
+    *,
+    not_before: datetime | None = None,
 ) -> Leaf:
     """Sign a certificate for a new key.
 
+    Args:
+        authority: who signs.
+        profile: what it says.
+        duration: how long it holds from now, if its authority does.
+        now: the time.
+        entropy: source of its key and serial.
+        not_before: it begins no sooner, since what began before is revoked.
+
     Raises:
-        ValueError: the authority is of the other role or no longer holds.
+        ValueError: the authority is of the other role or no longer holds, or it would end before it begins.
     """
     if profile.role != authority.role:
         msg = f"a {authority.role} authority signs no {profile.role} certificates"
@@ -99,8 +113,12 @@ def issue_leaf(
     if authority.not_after <= now:
         msg = f"the {authority.role} authority expired at {rfc3339(authority.not_after)} and signs no more"
         raise ValueError(msg)
+    validity = leaf_validity(authority, duration, now, not_before)
+    if validity.not_before >= validity.not_after:
+        revoked = rfc3339(validity.not_before)
+        msg = f"certificates that begin before {revoked} are revoked, and one of now would have ended by then"
+        raise ValueError(msg)
     key = entropy.key(profile.key)
-    validity = leaf_validity(authority, duration, now)
     holder = subject(profile)
     certificate = (
         x509.CertificateBuilder(authority.certificate.subject, holder, key.public_key(), entropy.serial())
@@ -117,9 +135,12 @@ def issue_leaf(
     return Leaf(certificate, key)
 
 
-def leaf_validity(authority: Authority, duration: timedelta, now: datetime) -> Validity:
+def leaf_validity(
+    authority: Authority, duration: timedelta, now: datetime, not_before: datetime | None = None
+) -> Validity:
     """Return the dates of a leaf signed now: never outside of its authority's, nor of those above it."""
-    return Validity.starting(now, duration).within(authority.validity)
+    validity = Validity.starting(now, duration).within(authority.validity)
+    return replace(validity, not_before=max(validity.not_before, not_before or validity.not_before))
 
 
 def subject(profile: LeafProfile) -> x509.Name:

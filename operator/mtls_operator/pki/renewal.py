@@ -1,4 +1,4 @@
-"""When a leaf certificate is renewed."""
+"""When a leaf certificate is renewed, and an authority rotated."""
 
 import hashlib
 from datetime import datetime, timedelta
@@ -31,9 +31,8 @@ def renewal_time(
     Returns:
         A whole second, in UTC.
     """
-    longest, shortest = duration * 9 / 10, min(SAFETY, duration / 10)
-    before = max(shortest, min(renew_before, longest))
-    jitter = before / 10 * _fraction(f"{uid}/{certificate.serial_number:x}")
+    before = max(_safety(duration), min(renew_before, duration * 9 / 10))
+    jitter = before / 10 * _fraction(certificate, uid)
     return (certificate.not_valid_after_utc - before + jitter).replace(microsecond=0)
 
 
@@ -44,6 +43,47 @@ def would_outlive(
     return leaf_validity(authority, duration, now).not_after > certificate.not_valid_after_utc
 
 
-def _fraction(seed: str) -> float:
-    """Map text to a number that is at least 0 and less than 1, evenly."""
+def last_moment(certificate: x509.Certificate, duration: timedelta) -> datetime:
+    """Return when a new leaf must be issued, whatever speaks against it, lest this one end first."""
+    return certificate.not_valid_after_utc - _safety(duration)
+
+
+def succession_time(certificate: x509.Certificate, since: datetime, longest: timedelta, uid: str) -> datetime:
+    """Return when a leaf of a former authority is replaced by one of the authority that signs now.
+
+    The leaves are spread over a quarter of the longest duration: both authorities are trusted for longer.
+
+    Args:
+        certificate: the leaf of the former authority.
+        since: since when the authority signs.
+        longest: duration of the longest leaf.
+        uid: of the object that it is issued for.
+    """
+    return since + longest / 4 * _fraction(certificate, uid)
+
+
+def rotation_time(authority: Authority, lead: timedelta, uid: str) -> datetime:
+    """Return when the successor of an authority is prepared.
+
+    It is a third of its life before its end, or earlier where more time is needed, and up to a tenth of its
+    life earlier still: the server's by less than the client's, so that they do not rotate together.
+
+    Args:
+        authority: one of ours.
+        lead: how long before the end the successor must be prepared.
+        uid: of the service.
+    """
+    ends, life = authority.not_after, authority.not_after - authority.validity.not_before
+    apart = 0.0 if authority.role == "server" else 0.6
+    early = life / 10 * (apart + 0.4 * _fraction(authority.certificate, uid))
+    return (ends - max(life / 3, lead) - early).replace(microsecond=0)
+
+
+def _safety(duration: timedelta) -> timedelta:
+    return min(SAFETY, duration / 10)
+
+
+def _fraction(certificate: x509.Certificate, uid: str) -> float:
+    """Map who holds it, and its serial, to a number that is at least 0 and less than 1, evenly."""
+    seed = f"{uid}/{certificate.serial_number:x}"
     return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:6]) / (1 << 48)

@@ -21,7 +21,7 @@ class Validity:
     def starting(cls, now: datetime, duration: timedelta) -> Self:
         """Hold from a little before now, by at most a tenth of the duration, until it is over."""
         start = now.astimezone(UTC)  # a sum in local time would count summer time's hour as none
-        backdating = min(MAX_BACKDATING, duration / 10)
+        backdating = backdating_of(duration)
         return cls((start - backdating).replace(microsecond=0), (start + duration).replace(microsecond=0))
 
     @classmethod
@@ -32,6 +32,11 @@ class Validity:
     def within(self, outer: Self) -> Self:
         """Cut off what lies outside of another validity."""
         return type(self)(max(self.not_before, outer.not_before), min(self.not_after, outer.not_after))
+
+
+def backdating_of(duration: timedelta) -> timedelta:
+    """Return how long before its issue a certificate of this duration begins."""
+    return min(MAX_BACKDATING, duration / 10)
 
 
 def rfc3339(moment: datetime) -> str:
