@@ -140,6 +140,14 @@ class Connection:
         self.send(f"GET {path} HTTP/1.1\r\nHost: orders\r\n\r\n".encode())
         return self.answer()
 
+    def read_until(self, end: bytes) -> bytes:
+        data = b""
+        while not data.endswith(end):
+            piece = self.tls.recv(65536)
+            assert piece, data
+            data += piece
+        return data
+
     def ends_with_close_notify(self) -> bool:
         """Whether the next thing the server says is an orderly end; a bare end raises SSLEOFError."""
         return self.tls.recv(1) == b""

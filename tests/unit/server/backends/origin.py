@@ -31,25 +31,28 @@ class Visit:
     """One connection that was accepted."""
 
     connection: socket.socket
-    _unread: bytes = b""
+    _unread: bytearray = field(default_factory=bytearray)
 
     def until(self, end: bytes) -> bytes:
         while end not in self._unread:
-            piece = self.connection.recv(65536)
-            if not piece:
-                raise EOFError(self._unread)
-            self._unread += piece
-        found, self._unread = self._unread.split(end, 1)
-        return found + end
+            self._receive()
+        return self._take(self._unread.index(end) + len(end))
 
     def read(self, count: int) -> bytes:
         while len(self._unread) < count:
-            piece = self.connection.recv(65536)
-            if not piece:
-                raise EOFError(self._unread)
-            self._unread += piece
-        found, self._unread = self._unread[:count], self._unread[count:]
-        return found
+            self._receive()
+        return self._take(count)
+
+    def _receive(self) -> None:
+        piece = self.connection.recv(65536)
+        if not piece:
+            raise EOFError
+        self._unread += piece
+
+    def _take(self, count: int) -> bytes:
+        taken = bytes(self._unread[:count])
+        del self._unread[:count]
+        return taken
 
     def head(self) -> Request:
         line, *lines = self.until(b"\r\n\r\n").decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
@@ -93,6 +96,12 @@ class Origin:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
 
+    def forget(self) -> None:
+        """Close every connection, and forget what came."""
+        self.close()
+        self.visits = 0
+        self.requests.clear()
+
     def answer(self, response: bytes = OK) -> None:
         """From now on, answer each request of new connections so."""
 
@@ -129,6 +138,8 @@ class Origin:
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
+        self._open.clear()
+        self._threads.clear()
 
 
 @contextlib.contextmanager
