@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mtls_operator.api.types import Condition
 from mtls_operator.desired.metadata import selector
@@ -150,21 +150,28 @@ def _ready(issued: Aspect, available: Aspect, stalled: Aspect) -> Aspect:
     return Aspect("Ready", "True", "Ready", issued.message)
 
 
-def _conditions(world: World, aspects: Iterable[Aspect]) -> list[dict[str, Any]]:
-    """Date the aspects; lastTransitionTime moves only when the status of a condition does."""
-    known = {condition.type: condition for condition in _known_conditions(world)}
+def _conditions(world: World, aspects: Iterable[Aspect]) -> list[Object]:
+    return conditions(aspects, _known_conditions(world), world.service.metadata.generation, world.now)
+
+
+def conditions(
+    aspects: Iterable[Aspect], known: Iterable[Condition], generation: int, now: datetime
+) -> list[Object]:
+    """Date the aspects; lastTransitionTime moves only when the status of a condition does.
+
+    Args:
+        aspects: what to say.
+        known: the conditions that were said before.
+        generation: of the spec that they speak of.
+        now: the time.
+    """
+    former = {condition.type: condition for condition in known}
     dated = []
     for aspect in aspects:
-        before = known.get(aspect.type)
+        before = former.get(aspect.type)
         moved = before is None or before.status != aspect.status
-        since = rfc3339(world.now) if before is None or moved else before.last_transition_time
-        dated.append(
-            {
-                **aspect._asdict(),
-                "observedGeneration": world.service.metadata.generation,
-                "lastTransitionTime": since,
-            }
-        )
+        since = rfc3339(now) if before is None or moved else before.last_transition_time
+        dated.append({**aspect._asdict(), "observedGeneration": generation, "lastTransitionTime": since})
     return dated
 
 
@@ -175,19 +182,20 @@ def _known_conditions(world: World) -> tuple[Condition, ...]:
 def _server_certificate(leaf: LeafReport | None) -> Object | None:
     if leaf is None or not leaf.serial:
         return None
-    return {"secretName": leaf.secret_name, **_dates(leaf), "lastReason": leaf.reason}
+    return {"secretName": leaf.secret_name, **dates(leaf), "lastReason": leaf.reason}
 
 
 def _client(leaf: LeafReport) -> Object:
     name = {"name": leaf.client, "secretName": leaf.secret_name, "ready": not leaf.problem}
     if leaf.problem:
         return {**name, "reason": leaf.problem.reason, "message": leaf.problem.message}
-    dates = _dates(leaf)
-    del dates["notBefore"]
-    return {**name, **dates, "reason": leaf.reason.partition(":")[0]}
+    shown = dates(leaf)
+    del shown["notBefore"]
+    return {**name, **shown, "reason": leaf.reason.partition(":")[0]}
 
 
-def _dates(leaf: LeafReport) -> Object:
+def dates(leaf: LeafReport) -> Object:
+    """Say serial and dates of the leaf that is stored."""
     moments = {"notBefore": leaf.not_before, "notAfter": leaf.not_after, "renewalTime": leaf.renewal_time}
     return {"serial": leaf.serial, **{field: rfc3339(moment) for field, moment in moments.items() if moment}}
 
