@@ -29,6 +29,7 @@ class GracefulProtocol(HttpToolsProtocol):
 
     _head_begun = False
     _ending = False
+    _answering: RequestResponseCycle | None = None
     _idle_since: float | None = None
     """Loop time; None while a request is being answered."""
 
@@ -83,6 +84,15 @@ class GracefulProtocol(HttpToolsProtocol):
         elif not self._head_begun:
             self.transport.close()
 
+    def finish(self) -> None:
+        """Close when idle; else finish the request being answered, drop those that wait, then close."""
+        self._ending = True
+        self.pipeline.clear()
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.keep_alive = False
+        elif not self._head_begun:
+            self.transport.close()
+
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection open for the response to a request that is complete."""
         if not self._is_answering() or self.cycle.more_body:
@@ -94,6 +104,7 @@ class GracefulProtocol(HttpToolsProtocol):
         """Say in the response if the connection is to end with it."""
         if self._ending or cast("DrainState", self.server_state).draining:
             cycle.keep_alive = False
+        self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
     def _unset_keepalive_if_required(self) -> None:

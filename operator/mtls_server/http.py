@@ -15,7 +15,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from mtls_server.fields import claims_identity
 from mtls_server.graceful import DrainState, GracefulProtocol
 from mtls_server.identity import Identity, Refusal, Tls
+from mtls_server.live import LiveConnections
 from mtls_server.material import Peer
+from mtls_server.tls.transport import TlsTransport
 
 MAX_HEAD_BYTES: Final = 1 << 16
 MAX_HEADERS: Final = 128
@@ -188,8 +190,12 @@ PeerRefused = Callable[[object, bytes, Refusal], None]
 """Is told of the peer's address, its certificate (DER) and the refusal."""
 
 
+GRACE_SECONDS: Final = 60.0
+"""How long a request may take that has begun when its peer loses permission."""
+
+
 class PeerProtocol(StrictProtocol):
-    """Serves judged peers only, and tells the application who calls.
+    """Serves judged peers only, by the newest judgement, and tells the application who calls.
 
     The transport offers ``mtls_peer`` (a `Peer`), ``ssl_object``, ``cipher`` and ``peername``.
     """
@@ -199,11 +205,14 @@ class PeerProtocol(StrictProtocol):
         config: Config,
         server_state: DrainState,
         app_state: dict[str, Any],
+        live: LiveConnections,
         peer_refused: PeerRefused,
     ) -> None:
         super().__init__(config, server_state, app_state)
+        self._live = live
         self._peer_refused = peer_refused
         self._peer: Peer
+        self._tls: Tls
         self._identity: Identity
         self._extensions: dict[str, dict[str, object]]
 
@@ -213,22 +222,40 @@ class PeerProtocol(StrictProtocol):
         self.scheme = "https"
         self._peer = transport.get_extra_info("mtls_peer")
         if self._peer.identity is not None:
-            tls = Tls(transport.get_extra_info("ssl_object").version(), transport.get_extra_info("cipher")[0])
-            self._identity = msgspec.structs.replace(self._peer.identity, tls=tls)
-            self._extensions = {"tls": tls_extension(self._peer, self._identity, tls)}
+            version, cipher = (
+                transport.get_extra_info("ssl_object").version(),
+                transport.get_extra_info("cipher"),
+            )
+            self._tls = Tls(version, cipher[0])
+            self._identity = msgspec.structs.replace(self._peer.identity, tls=self._tls)
+            self._extensions = {"tls": tls_extension(self._peer, self._identity, self._tls)}
 
-    def on_message_begin(self) -> None:
-        """Add the peer to the scope."""
-        super().on_message_begin()
-        if self._peer.identity is not None:
-            self.scope["state"]["mtls"] = self._identity
-            self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+    def judged_again(self, peer: Peer) -> float | None:
+        """Serve the next request as the peer is judged now, or end with the request being answered.
+
+        Returns:
+            How many seconds that may take.
+        """
+        self._peer = peer
+        if peer.identity is None:
+            self.finish()
+            return GRACE_SECONDS
+        self._identity = msgspec.structs.replace(peer.identity, tls=self._tls)
+        if self.pipeline:  # requests that were let in as another identity
+            self.finish()
+        return None
 
     def judge(self) -> Answer | None:
-        """Refuse the peer before its request."""
+        """Refuse the peer before its request, or add it to the scope."""
+        if self._live.pending:
+            self._live.settle(cast("TlsTransport", self.transport))
         refusal = self._peer.refusal
         if refusal is None:
-            return super().judge()
+            answer = super().judge()
+            if answer is None:
+                self.scope["state"]["mtls"] = self._identity
+                self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+            return answer
         self._peer_refused(self.transport.get_extra_info("peername"), self._peer.leaf, refusal)
         return Answer(403, refusal.reason, refusal.message)
 

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     BAD_SPIFFE_ID = "bad_spiffe_id"
     EXPIRED = "expired"
     NOT_VERIFIED = "not_verified"
+    DISTRUSTED = "distrusted"
     UNKNOWN_SOURCE = "unknown_source"
     REVOKED = "revoked"
     UNKNOWN_CLIENT = "unknown_client"

@@ -17,7 +17,7 @@ from mtls_server.checks import examine
 from mtls_server.context import TlsSettings, prove, server_context
 from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, Policy, digest
 from mtls_server.identity import Identity, Reason, Refusal, RefusedError, parse
-from mtls_server.policy import authorise, source_of
+from mtls_server.policy import Authority, authorise, authority, source_of, trusted_part
 
 MAX_JUDGED_PEERS: Final = 1024
 _EXPIRED: Final = Refusal(Reason.EXPIRED, "the certificate has expired")
@@ -59,6 +59,8 @@ class Generation:
     not_after: datetime
     anchors: tuple[str, ...]
     """Subject key identifiers (lower-case hex) of the trust anchors."""
+    trusted: frozenset[Authority] = field(repr=False)
+    """The trust anchors."""
     clock: Callable[[], float] = time.time
     _judged: OrderedDict[bytes, Peer] = field(default_factory=OrderedDict, repr=False, compare=False)
 
@@ -83,6 +85,23 @@ class Generation:
         if peer.identity is not None and peer.identity.valid_to.timestamp() < self.clock():
             return replace(peer, identity=None, refusal=_EXPIRED)
         return peer
+
+    def judge_again(self, peer: Peer) -> Peer:
+        """Decide about a connected peer that was judged before, perhaps by another generation.
+
+        Returns:
+            The very peer if nothing changes for it. Who was refused once stays refused.
+        """
+        if peer.identity is None:
+            return peer
+        try:
+            issuers = trusted_part(peer.chain, self.trusted)[1:]
+            identity = authorise(self.policy, peer.identity, source_of(self.policy, issuers))
+        except RefusedError as error:
+            return replace(peer, identity=None, refusal=error.refusal)
+        if identity.valid_to.timestamp() < self.clock():
+            return replace(peer, identity=None, refusal=_EXPIRED)
+        return peer if identity == peer.identity else replace(peer, identity=identity)
 
     def _judge_anew(self, leaf: bytes, chain: tuple[bytes, ...]) -> Peer:
         identity = refusal = None
@@ -137,6 +156,7 @@ def build(
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
         anchors=tuple(key_id(anchor) for anchor in material.anchors),
+        trusted=frozenset(authority(anchor.public_bytes(Encoding.DER)) for anchor in material.anchors),
         clock=clock,
     )
 

@@ -49,6 +49,12 @@ class Telemetry:
             ("reason",),
             registry=registry,
         )
+        self._cuts = Counter(
+            "mtls_server_connections_cut",
+            "Connections ended because their peer is served no more, by reason code.",
+            ("reason",),
+            registry=registry,
+        )
         self._reloads = Counter(
             "mtls_server_reloads",
             "Attempts to serve new files, by result (ok, refused) and reason code.",
@@ -96,15 +102,14 @@ class Telemetry:
     def peer_refused(self, peername: object, leaf: bytes, refusal: Refusal) -> None:
         """Write one line about a peer that passed the handshake and is not served."""
         self._refusals.labels(refusal.reason).inc()
-        fields: dict[str, object] = {
-            "event": "peer_refused",
-            "peer": _address(peername),
-            "reason": refusal.reason,
-        }
-        presented = read_presented(leaf)
-        if presented is not None:
-            fields["certificate"] = _describe(presented)
+        fields = _verified("peer_refused", peername, leaf, refusal.reason)
         LOGGER.warning("peer refused: %s", refusal.message, extra={"fields": fields})
+
+    def connection_cut(self, peername: object, leaf: bytes, reason: str) -> None:
+        """Write one line about a connected peer that is served no more."""
+        self._cuts.labels(reason).inc()
+        fields = _verified("connection_cut", peername, leaf, reason)
+        LOGGER.warning("connection cut: %s", reason, extra={"fields": fields})
 
     def generation_published(self, generation: Generation) -> None:
         """Say which certificate serves from now on."""
@@ -131,6 +136,15 @@ class Telemetry:
         self._reloads.labels("refused", error.fault).inc()
         fields = {"event": "delivery_refused", "reason": error.fault}
         LOGGER.error("new files refused: %s", error, extra={"fields": fields})
+
+
+def _verified(event: str, peername: object, leaf: bytes, reason: str) -> dict[str, object]:
+    """Describe a peer whose possession of the key is proven."""
+    fields: dict[str, object] = {"event": event, "peer": _address(peername), "reason": reason}
+    presented = read_presented(leaf)
+    if presented is not None:
+        fields["certificate"] = _describe(presented)
+    return fields
 
 
 def _describe(presented: Presented) -> dict[str, object]:

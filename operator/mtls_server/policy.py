@@ -1,9 +1,10 @@
 """Who is served, and as whom: pure decisions on an identity and the mounted policy. Default deny."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import UTC
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import msgspec
 from cryptography import x509
@@ -12,14 +13,42 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from mtls_server.contract import OWN_SOURCE, Policy
 from mtls_server.identity import Identity, Reason, RefusedError
 
+MAX_AUTHORITIES: Final = 1024
 MAX_QUOTED: Final = 256
 """Characters of a stranger's certificate that an answer repeats."""
 
 
-def public_key_digest(certificate: x509.Certificate) -> str:
-    """Return the SHA-256 (lower-case hex) of the certificate's public key (SPKI, DER)."""
-    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(key).hexdigest()
+class Authority(NamedTuple):
+    """What makes two certificates of an authority one: either verifies what the other has signed."""
+
+    subject: bytes
+    """DER."""
+    public_key: str
+    """SHA-256 (lower-case hex) of the public key (SPKI, DER)."""
+
+
+@lru_cache(MAX_AUTHORITIES)
+def authority(certificate: bytes) -> Authority:
+    """Tell which authority a certificate (DER) of a verified chain belongs to."""
+    parsed = x509.load_der_x509_certificate(certificate)
+    key = parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Authority(parsed.subject.public_bytes(), hashlib.sha256(key).hexdigest())
+
+
+def trusted_part(chain: Sequence[bytes], trusted: Container[Authority]) -> Sequence[bytes]:
+    """Return the chain up to the trust anchor that ends it today.
+
+    Args:
+        chain: verified against earlier anchors; DER, leaf first.
+        trusted: the anchors of today.
+
+    Raises:
+        RefusedError: no anchor is part of it.
+    """
+    for end in range(len(chain) - 1, 0, -1):
+        if authority(chain[end]) in trusted:
+            return chain[: end + 1]
+    raise RefusedError(Reason.DISTRUSTED, "the authority that vouched for the certificate is trusted no more")
 
 
 def source_of(policy: Policy, issuers: Sequence[bytes]) -> str:
@@ -33,9 +62,9 @@ def source_of(policy: Policy, issuers: Sequence[bytes]) -> str:
         RefusedError: the policy lists none of them.
     """
     for issuer in issuers:
-        digest = public_key_digest(x509.load_der_x509_certificate(issuer))
+        key = authority(issuer).public_key
         for source, keys in policy.sources.items():
-            if digest in keys:
+            if key in keys:
                 return source
     raise RefusedError(Reason.UNKNOWN_SOURCE, "the certificate's issuer belongs to no source of the policy")
 

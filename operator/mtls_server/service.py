@@ -21,6 +21,7 @@ from mtls_server.backends.commands import Backend
 from mtls_server.context import TlsSettings
 from mtls_server.graceful import DrainState
 from mtls_server.http import PeerProtocol
+from mtls_server.live import LiveConnections
 from mtls_server.observe import Telemetry
 from mtls_server.server import Drain, serve, use_all_descriptors
 from mtls_server.tls.listener import Limits, Listener, bind
@@ -61,13 +62,15 @@ async def run(options: Options) -> None:
     limits = limits_within(use_all_descriptors(), options.backend.descriptors)
     registry = CollectorRegistry()
     telemetry = Telemetry(registry)
+    live = LiveConnections(telemetry)
     watcher = Watcher(options.directory, options.tls, telemetry)
+    watcher.follow(live.judge_again)
     readiness = admin.Readiness(watcher)
     config = _configure(options)
     state = DrainState()
     async with (
         _admin_port(admin.application(readiness, registry), options),
-        _in_background(watcher.run(), _keep_date(state)),
+        _in_background(watcher.run(), live.run(), _keep_date(state)),
         _started(config) as app_state,
     ):
         readiness.application_started = True
@@ -75,8 +78,9 @@ async def run(options: Options) -> None:
         await watcher.ready.wait()
         with _explained(options.host, options.port):
             sockets = bind(options.host, options.port, limits)
-        protocol_factory = partial(PeerProtocol, config, state, app_state, telemetry.peer_refused)
+        protocol_factory = partial(PeerProtocol, config, state, app_state, live, telemetry.peer_refused)
         listener = Listener(sockets, limits, watcher.current, protocol_factory, telemetry)
+        listener.follow(live)
         readiness.listening = True
         LOGGER.info("serving", extra={"fields": {"port": sockets[0].getsockname()[1]}})
         await serve(listener, options.drain, readiness.drain, state.drain)

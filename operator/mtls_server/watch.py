@@ -54,6 +54,7 @@ class Watcher:
         self._directory = directory
         self._settings = settings
         self._reporter = reporter
+        self._followers: list[Callable[[Generation], None]] = []
         self._clock = clock
         self._poll = poll
         self._changed = asyncio.Event()
@@ -61,6 +62,10 @@ class Watcher:
         self._serving = b""
         self._refused: tuple[bytes, str] | None = None
         self._not_before: float | None = None
+
+    def follow(self, follower: Callable[[Generation], None]) -> None:
+        """Tell somebody of every generation from now on, in the very step in which it begins to serve."""
+        self._followers.append(follower)
 
     def current(self) -> Generation:
         """Return the generation in service.
@@ -142,6 +147,8 @@ class Watcher:
 
     def _publish(self, generation: Generation, contents: bytes) -> None:
         self.generation = generation
+        for follower in self._followers:
+            follower(generation)
         self._serving = contents
         self._accept()
         self._reporter.generation_published(generation)

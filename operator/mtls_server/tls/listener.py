@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final
+from typing import Final, Protocol
 
 from mtls_server.tls.closing import LingeringClose, has_ended
 from mtls_server.tls.failures import explain, read_presented
@@ -64,6 +64,16 @@ def bind(host: str | None, port: int, limits: Limits) -> list[socket.socket]:
         raise
 
 
+class Follower(Protocol):
+    """Keeps track of the connections of authenticated clients."""
+
+    def add(self, transport: TlsTransport) -> None:
+        """A connection begins."""
+
+    def discard(self, transport: TlsTransport) -> None:
+        """It is lost."""
+
+
 class Listener:
     """All connections of one port.
 
@@ -96,6 +106,7 @@ class Listener:
         self._observer = observer
         self._handshakes: set[Handshake] = set()
         self._transports: set[TlsTransport] = set()
+        self._followers: list[Follower] = []
         self._closing: set[LingeringClose] = set()
         self._accepting = False
         self._shortage: asyncio.TimerHandle | None = None
@@ -117,6 +128,10 @@ class Listener:
     def accepting(self) -> bool:
         """Whether new clients are taken at this moment."""
         return self._accepting
+
+    def follow(self, follower: Follower) -> None:
+        """Tell somebody of every connection from now on."""
+        self._followers.append(follower)
 
     def stop_accepting(self) -> None:
         """Close the listening sockets; connections go on."""
@@ -222,6 +237,8 @@ class Listener:
             handshake.abort()
             raise
         self._transports.add(transport)
+        for follower in self._followers:
+            follower.add(transport)
         self._observer.handshake_done(tls.version() or "", perf_counter() - handshake.started)
         self._observer.connection_opened()
         transport.start()
@@ -247,6 +264,8 @@ class Listener:
 
     def _lose(self, transport: TlsTransport, tls: ssl.SSLSocket, *, linger: bool) -> None:
         self._transports.discard(transport)
+        for follower in self._followers:
+            follower.discard(transport)
         self._observer.connection_closed()
         self._close(tls, linger=linger)
 

@@ -16,8 +16,8 @@ def granting(world: World, **changes: object) -> Policy:
     return msgspec.structs.replace(pki.policy(world.client_authority), **changes)
 
 
-def billing(world: World, **bent: object) -> Identity:
-    return parse(pki.client(world.client_authority, **bent).der)
+def billing(world: World, not_before: datetime = pki.NOW - timedelta(minutes=1)) -> Identity:
+    return parse(pki.client(world.client_authority, not_before=not_before).der)
 
 
 def refusal(policy: Policy, identity: Identity, source: str = OWN_SOURCE) -> Reason:

@@ -1,0 +1,165 @@
+"""Judges connected peers again, when a new generation or the end of their certificate may change the verdict.
+
+Who is revoked or distrusted is cut off at once. Who has merely lost permission finishes what has begun.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from time import perf_counter
+from typing import Final, Protocol, cast, runtime_checkable
+
+from mtls_server.changes import between, keys
+from mtls_server.identity import Reason
+from mtls_server.index import Index
+from mtls_server.material import Generation, Peer
+from mtls_server.tls.transport import TlsTransport
+
+LOGGER: Final = logging.getLogger("mtls_server")
+FORBIDDEN: Final = "forbidden"
+"""Why a connection is cut whose peer is served, but not with what it asked for."""
+CUT_AT_ONCE: Final = {Reason.REVOKED, Reason.DISTRUSTED, Reason.UNKNOWN_SOURCE}
+TICK_SECONDS: Final = 1.0
+CLOSE_SECONDS: Final = 1.0
+"""How long a connection that is cut at once may take for its close_notify, if it is idle."""
+SLICE_SECONDS: Final = 0.005
+"""How long connections are judged before the event loop serves others again."""
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """What a connection's protocol is, if it can go on under another judgement, or end well."""
+
+    def judged_again(self, peer: Peer) -> float | None:
+        """Take note of what holds for the peer from now on.
+
+        Returns:
+            None to go on; else the connection is about to end, and must have ended after so many seconds.
+        """
+
+
+class Observer(Protocol):
+    """Told of each connection that must end."""
+
+    def connection_cut(self, peername: object, leaf: bytes, reason: str) -> None:
+        """A connected peer, whose certificate is `leaf` (DER), is served no more."""
+
+
+class LiveConnections:
+    """Follows a listener and a watcher: each connection, and its peer as the newest generation judges it.
+
+    A connection in `pending` may be judged differently now, and was not visited yet: `settle` it before
+    a request of it is served.
+    """
+
+    def __init__(self, observer: Observer, clock: Callable[[], float] = time.time) -> None:
+        """Begin without connections.
+
+        Args:
+            observer: logs and counts.
+            clock: seconds since the epoch.
+        """
+        self.pending: set[TlsTransport] = set()
+        self._observer = observer
+        self._clock = clock
+        self._generation: Generation
+        self._peers: dict[TlsTransport, Peer] = {}
+        self._index = Index[TlsTransport]()
+        self._ending: dict[TlsTransport, float] = {}
+        self._news = asyncio.Event()
+
+    def add(self, transport: TlsTransport) -> None:
+        """Take note of a connection whose handshake is done."""
+        peer = cast("Peer", transport.get_extra_info("mtls_peer"))
+        self._peers[transport] = peer
+        if peer.identity is None:
+            return
+        self._index.add(transport, keys(peer), peer.identity.valid_to.timestamp())
+        if transport.get_extra_info("sslcontext") is not self._generation.context:
+            self._visit({transport})
+
+    def discard(self, transport: TlsTransport) -> None:
+        """Forget a connection that is lost."""
+        peer = self._peers.pop(transport)
+        if peer.identity is not None:
+            self._index.discard(transport, keys(peer), peer.identity.valid_to.timestamp())
+        self.pending.discard(transport)
+        self._ending.pop(transport, None)
+
+    def judge_again(self, generation: Generation) -> None:
+        """Judge by a new generation from now on; connections that it concerns are visited by `run`."""
+        if self._peers:
+            self._visit(self._index.having(between(self._generation, generation)))
+        self._generation = generation
+
+    def settle(self, transport: TlsTransport) -> None:
+        """Judge a connection now if it waits for that."""
+        if transport in self.pending:
+            self.pending.discard(transport)
+            self._judge(transport)
+
+    async def run(self) -> None:
+        """Visit connections whose judgement may have changed, until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), TICK_SECONDS)
+            self._news.clear()
+            self.pending |= self._index.ended(self._clock())
+            await self._settle_all()
+            self._abort_overdue()
+
+    def _visit(self, transports: set[TlsTransport]) -> None:
+        self.pending |= transports
+        self._news.set()
+
+    async def _settle_all(self) -> None:
+        start = perf_counter()
+        while self.pending:
+            self._judge(self.pending.pop())
+            if perf_counter() - start > SLICE_SECONDS:
+                await asyncio.sleep(0)
+                start = perf_counter()
+
+    def _judge(self, transport: TlsTransport) -> None:
+        known = self._peers[transport]
+        peer = self._generation.judge_again(known)
+        if peer is known:
+            return
+        if peer.refusal is None:
+            self._peers[transport] = peer
+        at_once = peer.refusal is not None and peer.refusal.reason in CUT_AT_ONCE
+        if at_once or transport not in self._ending:
+            grace = _tell(transport, peer)
+            if grace is not None:
+                self._end(transport, peer, CLOSE_SECONDS if at_once else grace)
+        if at_once and _has_more_to_say(transport):
+            transport.abort()
+
+    def _end(self, transport: TlsTransport, peer: Peer, seconds: float) -> None:
+        if transport not in self._ending:
+            reason = peer.refusal.reason if peer.refusal is not None else FORBIDDEN
+            self._observer.connection_cut(transport.get_extra_info("peername"), peer.leaf, reason)
+        self._ending[transport] = asyncio.get_running_loop().time() + seconds
+
+    def _abort_overdue(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for transport in [one for one, deadline in self._ending.items() if deadline <= now]:
+            transport.abort()
+
+
+def _tell(transport: TlsTransport, peer: Peer) -> float | None:
+    """Let the protocol take note; one that cannot, or fails to, must end at once."""
+    protocol = transport.get_protocol()
+    try:
+        if isinstance(protocol, Judged):
+            return protocol.judged_again(peer)
+    except Exception:
+        LOGGER.exception("a connection could not be judged again")
+    transport.abort()
+    return 0.0
+
+
+def _has_more_to_say(transport: TlsTransport) -> bool:
+    return not transport.is_closing() or transport.get_write_buffer_size() > 0
