@@ -3,17 +3,32 @@
 from collections.abc import Iterator
 
 from mtls_operator.api import names
-from mtls_operator.api.types import MTLSService
+from mtls_operator.api.types import MTLSService, TrustSource
 
-from .ports import SECRET, Object, Ref
+from .ports import CONFIG_MAP, SECRET, Object, Ref
 from .world import World
 
 
 def references(service: MTLSService) -> Iterator[Ref]:
     """Return the objects that a service depends on beside its own."""
-    for client in service.spec.clients:
+    namespace, spec = service.metadata.namespace, service.spec
+    for source in (spec.authority.server, spec.authority.client):
+        if source.secret_ref is not None:
+            yield Ref(SECRET, namespace, source.secret_ref.name)
+    for entry in spec.trust:
+        ref, _ = trust_reference(namespace, entry)
+        yield ref
+    for client in spec.clients:
         for wanted in client.formats:
-            yield Ref(SECRET, service.metadata.namespace, wanted.password_secret_ref.name)
+            yield Ref(SECRET, namespace, wanted.password_secret_ref.name)
+
+
+def trust_reference(namespace: str, entry: TrustSource) -> tuple[Ref, str]:
+    """Return the object of an entry of `trust`, and the key of its data."""
+    if entry.config_map_ref is not None:
+        return Ref(CONFIG_MAP, namespace, entry.config_map_ref.name), entry.config_map_ref.key
+    secret = entry.secret_ref
+    return Ref(SECRET, namespace, secret.name if secret else ""), secret.key if secret else ""
 
 
 def resolve(world: World, ref: Ref, use: str) -> Object:
