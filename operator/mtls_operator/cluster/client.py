@@ -115,6 +115,13 @@ class ApiClient:
             patch = {"metadata": {"uid": uid, "annotations": dict(annotations)}}
             return await self._write(Request("PATCH", path(*ref), _AS_US, patch, _MERGE_PATCH))
 
+    async def annotate_template(self, ref: Ref, uid: str, annotations: Mapping[str, str]) -> None:
+        """Merge-patch annotations of a workload's pod template, with the UID as precondition."""
+        async with _translated(ref):
+            template = {"metadata": {"annotations": dict(annotations)}}
+            patch = {"metadata": {"uid": uid}, "spec": {"template": template}}
+            await self._write(Request("PATCH", path(*ref), _AS_US, patch, _MERGE_PATCH))
+
     async def delete(self, ref: Ref, uid: str, resource_version: str) -> None:
         """Delete with both preconditions; an object already gone is no error."""
         preconditions = {"uid": uid, "resourceVersion": resource_version}

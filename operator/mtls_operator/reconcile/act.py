@@ -13,7 +13,7 @@ from mtls_operator.api.types import MTLSService
 
 from .metrics import Metrics
 from .ownership import Ownership, ownership
-from .plan import Apply, Create, Delete, Notice, Plan, Probe, Problem, Replace, Touch, Write
+from .plan import Apply, Create, Delete, Notice, Plan, Probe, Problem, Replace, Restart, Touch, Write
 from .ports import (
     AlreadyExistsError,
     Cluster,
@@ -23,8 +23,9 @@ from .ports import (
     RefusedError,
     UnavailableError,
 )
+from .roll import restarted, roll
 from .store import Key, Store, ref_of
-from .world import Delivery
+from .world import Delivery, Rolled
 
 WRITE_REFUSED = "WriteRefused"
 MOST_AT_ONCE = 8
@@ -43,6 +44,8 @@ class Memory:
     """Pod UID to delivery."""
     taken: dict[Ref, datetime] = field(default_factory=dict)
     """Name that is not ours to when that was last seen."""
+    rolled: dict[Ref, Rolled] = field(default_factory=dict)
+    """Workload of ``restart`` to what came of the last look at it."""
     unchanged: dict[Ref, str] = field(default_factory=dict)
     """Object to the resourceVersion at which applying what is wanted changed nothing."""
 
@@ -88,6 +91,7 @@ class Actor:
         deliveries = self._memory_of(service).deliveries
         steps += [partial(self._touch, deliveries, touch) for touch in plan.touches]
         steps += [partial(self._probe, deliveries, probe) for probe in plan.probes]
+        steps += [partial(self._restart, service, restart, tell) for restart in plan.restarts]
         return await _gather(steps)
 
     async def look_again(self, service: MTLSService, ref: Ref) -> None:
@@ -159,6 +163,24 @@ class Actor:
         known = deliveries.get(touch.uid, Delivery())
         deliveries[touch.uid] = known.touched(touch.digest, touch.attempt, self._clock())
 
+    async def _restart(
+        self, service: MTLSService, restart: Restart, tell: Callable[[Notice], None]
+    ) -> Problem | None:
+        memory, outcome = self._memory_of(service), Rolled(self._clock(), restart.value)
+        try:
+            rolled_now = await roll(self._cluster, restart)
+        except ConflictError:
+            return None
+        except RefusedError as error:
+            name = f"{restart.ref.resource.kind} {restart.ref.name}"
+            outcome = Rolled(outcome.at, problem=f"{name} can not be restarted: {error}")
+        else:
+            if rolled_now:
+                logger.info("restarted", extra={"object": _spell(restart.ref), "reason": restart.causes})
+                tell(restarted(restart))
+        memory.rolled[restart.ref] = outcome
+        return None
+
     async def _probe(self, deliveries: dict[str, Delivery], probe: Probe) -> None:
         try:
             state = await self._pods.state(probe.address)
@@ -196,7 +218,7 @@ def _spell(ref: Ref) -> str:
 
 
 def _why(write: Write) -> dict[str, Any]:
-    if isinstance(write, Delete):
+    if isinstance(write, Delete) or (isinstance(write, Replace) and write.records):
         return {}
     reason = (write.body["metadata"].get("annotations") or {}).get(names.ANNOTATION_REASON)
     return {"reason": reason} if reason else {}

@@ -11,6 +11,8 @@ from .authorities import Authorities, decide_authorities
 from .delivery import PodReport, decide_delivery, served_digest
 from .leaves import LeafReport, decide_leaf, decide_obsolete
 from .plan import Plan, Problem
+from .ports import Ref
+from .restart import decide_restarts
 from .wanted import wanted_leaves
 from .workload import decide_workload
 from .world import World
@@ -49,12 +51,16 @@ def decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
         return Report(authorities), plan + Plan(problems=(Problem(INVALID_SPEC, str(error)),))
     plan += Plan(problems=tuple(Problem(INVALID_SPEC, sentence) for sentence in problems(world.service)))
     leaves: list[LeafReport] = []
+    settled: set[Ref] = set()
     for leaf in wanted.values():
         may_issue = len(plan.writes) < MOST_LEAVES[leaf.profile.key.algorithm]
         report, step = decide_leaf(world, leaf, entropy, may_issue=may_issue)
         leaves.append(report)
+        if not (step.writes or step.more or report.problem):
+            settled.add(leaf.ref)
         plan += step
     plan += decide_obsolete(world, wanted)
+    plan += decide_restarts(world, wanted.values(), settled)
     plan += decide_workload(world)
     pods: list[PodReport] = []
     digest = served_digest(world)

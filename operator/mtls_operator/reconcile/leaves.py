@@ -22,6 +22,7 @@ from .keystores import Stores, stores
 from .ownership import Ownership, made_by_us, ownership
 from .plan import Create, Delete, Notice, Plan, Problem, Replace, name_taken
 from .ports import SECRET, Object, Ref
+from .restart import restarted_at_first
 from .secrets import decode_data, differences, merged
 from .wanted import WantedLeaf
 from .world import World
@@ -206,6 +207,8 @@ def _secret(
         names.ANNOTATION_RENEWAL_TIME: rfc3339(_renewal_time(world, wanted, leaf)),
         names.ANNOTATION_REASON: reason,
     }
+    if stored is None and _is_new(world, wanted):
+        annotations |= restarted_at_first(wanted.restart, material.chain, wanted.anchors)
     if _requested(world):
         annotations[names.ANNOTATION_REISSUE] = _requested(world)
     if wanted.client is None:
@@ -268,6 +271,13 @@ def _notice(world: World, wanted: WantedLeaf, cause: Cause) -> Notice | None:
     if first_issue or cause.reason in ROUTINE:
         return None
     return Notice("Normal", cause.reason, f"Secret {wanted.ref.name} was written: {cause.message}")
+
+
+def _is_new(world: World, wanted: WantedLeaf) -> bool:
+    """Whether there was no such Secret before, for certain: of many clients status lists some only."""
+    status = world.service.status
+    listed = status is None or len(status.clients) == (status.clients_total or 0)
+    return listed and not _known(world, wanted)
 
 
 def _known(world: World, wanted: WantedLeaf) -> bool:

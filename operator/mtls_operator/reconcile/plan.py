@@ -34,6 +34,8 @@ class Replace:
     body: Object
     notice: Notice | None = None
     """What to tell once it is done."""
+    records: bool = False
+    """Whether it only notes what was done, so that no certificate is issued by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,17 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """Roll a workload of the user's, unless it has been rolled for this already."""
+
+    ref: Ref
+    value: str
+    """What it is rolled for."""
+    causes: tuple[str, ...]
+    """Names of the Secrets that have changed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Something that keeps the service from what its spec asks for."""
 
@@ -89,6 +102,7 @@ class Plan:
     writes: tuple[Write, ...] = ()
     touches: tuple[Touch, ...] = ()
     probes: tuple[Probe, ...] = ()
+    restarts: tuple[Restart, ...] = ()
     problems: tuple[Problem, ...] = ()
     wake: datetime | None = None
     """When to look again, if nothing happens before."""
@@ -101,6 +115,7 @@ class Plan:
             writes=self.writes + other.writes,
             touches=self.touches + other.touches,
             probes=self.probes + other.probes,
+            restarts=self.restarts + other.restarts,
             problems=self.problems + other.problems,
             wake=min(wakes, default=None),
             more=self.more or other.more,
@@ -109,7 +124,7 @@ class Plan:
     @property
     def acts(self) -> bool:
         """Whether carrying it out changes what the next pass sees."""
-        return bool(self.writes or self.touches or self.probes)
+        return bool(self.writes or self.touches or self.probes or self.restarts)
 
 
 NAME_TAKEN = "NameTaken"

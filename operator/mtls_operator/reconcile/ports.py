@@ -107,6 +107,9 @@ class Cluster(Protocol):
     async def annotate(self, ref: Ref, uid: str, annotations: Mapping[str, str | None]) -> Object:
         """Merge-patch annotations, with the UID as precondition; None removes one."""
 
+    async def annotate_template(self, ref: Ref, uid: str, annotations: Mapping[str, str]) -> None:
+        """Merge-patch annotations of a workload's pod template, with the UID as precondition."""
+
     async def delete(self, ref: Ref, uid: str, resource_version: str) -> None:
         """Delete with both preconditions; an object already gone is no error."""
 

@@ -192,6 +192,7 @@ class Reconciler:
             },
             pods=pods,
             deliveries=dict(memory.deliveries),
+            rolled=dict(memory.rolled),
             taken=frozenset(memory.taken),
             unchanged=dict(memory.unchanged),
         )

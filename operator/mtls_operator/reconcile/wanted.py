@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from mtls_operator.api import defaults, names
+from mtls_operator.api.types import Workload
 from mtls_operator.desired import policy
 from mtls_operator.pki.authority import Authority
 from mtls_operator.pki.bundle import encode_bundle
@@ -33,6 +34,8 @@ class WantedLeaf:
     anchors: bytes
     policy: bytes = b""
     stores: WantedStores | None = None
+    restart: tuple[Workload, ...] = ()
+    """Workloads of the Secret's namespace that read it once."""
 
 
 def wanted_leaves(world: World, authorities: Authorities) -> Iterator[WantedLeaf]:
@@ -58,6 +61,7 @@ def wanted_leaves(world: World, authorities: Authorities) -> Iterator[WantedLeaf
             renew_before=defaults.renew_before(certificates, duration),
             anchors=trust,
             stores=wanted_stores(world, metadata.namespace, client.name, client.formats),
+            restart=client.restart,
         )
 
 
@@ -77,6 +81,7 @@ def _server(world: World, authorities: Authorities) -> WantedLeaf:
         renew_before=defaults.renew_before(certificates, duration),
         anchors=encode_bundle([authorities.client.certificate]),
         policy=encode_policy(served),
+        restart=service.spec.restart if service.spec.certificates_only else (),
     )
 
 

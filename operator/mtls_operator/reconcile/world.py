@@ -53,6 +53,17 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Rolled:
+    """What came of the last look at a workload of ``restart``."""
+
+    at: datetime
+    value: str = ""
+    """What it was last rolled for."""
+    problem: str = ""
+    """Why it could not be rolled, in words; empty when it was."""
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """Everything that a decision about one service depends on."""
 
@@ -69,6 +80,8 @@ class World:
     pods: tuple[Object, ...] = ()
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
     """Pod UID to delivery."""
+    rolled: Mapping[Ref, Rolled] = field(default_factory=dict)
+    """Workloads of ``restart`` that were looked at."""
     taken: frozenset[Ref] = frozenset()
     """Names that a live read showed to belong to somebody else."""
     unchanged: Mapping[Ref, str] = field(default_factory=dict)

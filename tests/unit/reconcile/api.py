@@ -41,6 +41,7 @@ class Api:
         self.refusals: dict[tuple[str, str], ClusterError] = {}
         """(kind, name) to the error that each write of it gets."""
         self.writes: list[str] = []
+        self.reads: list[str] = []
         self.in_flight = self.most_in_flight = 0
         self.spells_otherwise: Callable[[Object], Object] = lambda body: body
         """What an apply is stored as; one that changes nothing keeps the resourceVersion."""
@@ -56,6 +57,7 @@ class Api:
         return copy.deepcopy(stored)
 
     async def get(self, ref: Ref) -> Object | None:
+        self.reads.append(f"{ref.resource.kind} {ref.namespace}/{ref.name}")
         return copy.deepcopy(self.objects.get(ref))
 
     async def list(
@@ -99,6 +101,14 @@ class Api:
 
     async def annotate(self, ref: Ref, uid: str, annotations: Mapping[str, str | None]) -> Object:
         raise NotImplementedError
+
+    async def annotate_template(self, ref: Ref, uid: str, annotations: Mapping[str, str]) -> None:
+        await self._receive(
+            "restart", ref.resource, {"metadata": {"namespace": ref.namespace, "name": ref.name}}
+        )
+        self._require(ref, {"uid": uid})
+        metadata = self.objects[ref]["spec"]["template"].setdefault("metadata", {})
+        metadata.setdefault("annotations", {}).update(annotations)
 
     async def delete(self, ref: Ref, uid: str, resource_version: str) -> None:
         await self._receive(

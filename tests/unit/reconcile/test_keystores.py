@@ -88,7 +88,7 @@ def test_stores_are_salted_but_not_written_again() -> None:
 def test_a_renewal_renews_the_stores_in_the_same_write() -> None:
     world = universe(password_secret())
     world.settle()
-    assert world.after(hours=13).settle().count(f"Replace Secret {CLIENT}") == 1
+    assert world.after(hours=14).settle().count(f"Replace Secret {CLIENT}") == 1
     keystore, _ = opened(world)
     assert keystore.cert is not None
     assert keystore.cert.certificate == x509.load_pem_x509_certificate(world.file(CLIENT, "tls.crt"))
@@ -155,7 +155,7 @@ def test_stores_stay_when_their_password_goes() -> None:
     set_password(world, None)
     world.settle()
     assert stores(world) == before
-    world.after(hours=13).settle()
+    world.after(hours=14).settle()
     assert stores(world) == before
 
 

@@ -18,7 +18,7 @@ from mtls_operator.reconcile.ports import SECRET, Object, Ref
 from mtls_operator.reconcile.references import references
 from mtls_operator.reconcile.status import build_status
 from mtls_operator.reconcile.store import ref_of
-from mtls_operator.reconcile.world import Delivery, World
+from mtls_operator.reconcile.world import Delivery, Rolled, World
 from mtls_server import contract
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -51,6 +51,9 @@ class Universe:
     objects: dict[Ref, Object] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     taken: set[Ref] = field(default_factory=set)
+    rolled: dict[Ref, Rolled] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)
+    """Names of workloads that do not exist."""
     pods: list[Object] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
@@ -73,6 +76,7 @@ class Universe:
             },
             pods=tuple(self.pods),
             deliveries=dict(self.deliveries),
+            rolled=dict(self.rolled),
             taken=frozenset(self.taken),
         )
 
@@ -84,7 +88,7 @@ class Universe:
         before = len(self.writes)
         for _ in range(10):
             report, plan = self.decide()
-            if not plan.writes:
+            if not plan.writes and not plan.restarts:
                 self.problems = plan.problems
                 status = build_status(self.world(), report, plan.problems)
                 self.service = {**self.service, "status": status}
@@ -106,6 +110,14 @@ class Universe:
                     assert stored["metadata"]["uid"] == uid
                     assert stored["metadata"]["resourceVersion"] == version
             self.writes.append(f"{type(write).__name__} {ref.resource.kind} {ref.name}")
+
+        for restart in plan.restarts:
+            name = f"{restart.ref.resource.kind} {restart.ref.name}"
+            if restart.ref.name in self.unknown:
+                self.rolled[restart.ref] = Rolled(self.now, problem=f"{name} is not there")
+            else:
+                self.rolled[restart.ref] = Rolled(self.now, restart.value)
+                self.writes.append(f"Restart {name}")
 
     def _store(self, ref: Ref, body: Object) -> None:
         self._version += 1
