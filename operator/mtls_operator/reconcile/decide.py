@@ -1,7 +1,7 @@
 """Decide the next steps for one service: a pure function of the world."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mtls_operator.api.problems import problems
 from mtls_operator.pki.entropy import Entropy
@@ -10,6 +10,7 @@ from mtls_operator.pki.keys import KeyAlgorithm
 from .authorities import Authorities, decide_authorities
 from .delivery import PodReport, decide_delivery, served_digest
 from .leaves import LeafReport, decide_leaf, decide_obsolete
+from .paused import hold, is_paused
 from .plan import Plan, Problem
 from .ports import Ref
 from .restart import decide_restarts
@@ -29,15 +30,25 @@ class Report:
     authorities: Authorities | None = None
     leaves: tuple[LeafReport, ...] = ()
     pods: tuple[PodReport, ...] = ()
+    paused: bool = False
+    """Whether nothing was to be done."""
 
     @property
     def settling(self) -> bool:
         """Whether a delivery is on its way."""
-        return any(pod.settling for pod in self.pods)
+        return not self.paused and any(pod.settling for pod in self.pods)
 
 
 def decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
-    """Return what was found and what to do next.
+    """Return what was found and what to do next; of a paused service, only what it has to say."""
+    report, plan = _decide(world, entropy)
+    if is_paused(world):
+        return replace(report, paused=True), hold(world, report.leaves, plan)
+    return report, plan
+
+
+def _decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
+    """Decide the next steps.
 
     Nothing is signed before the authorities are stored, no pod is made before its Secret, and pods are
     asked only for what is stored: each step is decided on what the former ones left behind.
@@ -53,7 +64,7 @@ def decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
     leaves: list[LeafReport] = []
     settled: set[Ref] = set()
     for leaf in wanted.values():
-        may_issue = len(plan.writes) < MOST_LEAVES[leaf.profile.key.algorithm]
+        may_issue = not is_paused(world) and len(plan.writes) < MOST_LEAVES[leaf.profile.key.algorithm]
         report, step = decide_leaf(world, leaf, entropy, may_issue=may_issue)
         leaves.append(report)
         if not (step.writes or step.more or report.problem):

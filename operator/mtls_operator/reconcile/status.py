@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+from mtls_operator.api import names
 from mtls_operator.api.types import Condition
 from mtls_operator.desired.metadata import selector
 from mtls_operator.pki.authority import Authority
@@ -12,6 +13,7 @@ from mtls_operator.pki.validity import rfc3339
 
 from .decide import Report
 from .leaves import LeafReport
+from .paused import RENEWAL_PAUSED
 from .plan import Notice, Problem
 from .ports import DEPLOYMENT, Object
 from .world import World
@@ -75,8 +77,8 @@ def problem_notice(world: World, status: Object) -> Notice | None:
 def _aspects(world: World, report: Report, problems: tuple[Problem, ...]) -> Iterator[Aspect]:
     issued, available = _certificates_issued(report, problems), _available(world)
     stalled = _stalled(problems)
-    yield _ready(issued, available, stalled)
-    yield _reconciling(world)
+    yield _ready(issued, available, _stalled(_beyond_warnings(problems)))
+    yield _paused() if report.paused else _reconciling(world)
     yield stalled
     yield issued
     yield _trust_propagated(world, report)
@@ -116,6 +118,16 @@ def _available(world: World) -> Aspect:
             status = "True" if condition["status"] == "True" else "False"
             return Aspect("Available", status, condition["reason"], condition.get("message", ""))
     return Aspect("Available", "False", "Pending", "the Deployment has not reported yet")
+
+
+def _beyond_warnings(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Leave out what is only a warning: certificates that are due while the service is paused still serve."""
+    return tuple(problem for problem in problems if problem.reason != RENEWAL_PAUSED)
+
+
+def _paused() -> Aspect:
+    message = f"nothing is written while the annotation {names.ANNOTATION_PAUSED} is true"
+    return Aspect("Reconciling", "False", "Paused", message)
 
 
 def _reconciling(world: World) -> Aspect:
