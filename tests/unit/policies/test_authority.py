@@ -1,7 +1,8 @@
 """Given a CA of the user's own, expect this sentence or none; and OpenSSL to accept what a good one signs."""
 
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -13,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mtls_operator.pki.authority import Role, decode_authority
+from mtls_operator.pki.authority import Authority, Role, decode_authority
 from mtls_operator.pki.bundle import decode_bundle
 from mtls_operator.pki.leaf import issue_leaf
 from mtls_operator.policies.authority import CHAIN, MAKE, MAKE_BELOW, Candidate, assemble, evaluate
@@ -21,6 +22,8 @@ from tests.unit.pki.samples import DAY, ENTROPY, HOUR, KEY_KINDS, NOW, SECOND, k
 
 from .cas import CLIENT_AUTH, SERVER_AUTH, SIGNS_NOT, Made, accepts, make_ca, sign_leaf
 
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
+ROOT_CA = MAKE.replace("tls.", "root.").replace(",pathlen:0", "")
 ROLES: tuple[Role, ...] = ("server", "client")
 Options = Mapping[str, Any]
 
@@ -227,15 +230,29 @@ def test_a_chain_is_completed_from_what_lies_beside_it() -> None:
 
 
 def test_the_commands_of_the_messages_make_good_authorities(tmp_path: Path) -> None:
-    _run(f"{MAKE.replace('tls.', 'root.').replace(',pathlen:0', '')} && {MAKE_BELOW} && {CHAIN}", tmp_path)
-    below = decode_authority("client", *((tmp_path / name).read_bytes() for name in ("tls.crt", "tls.key")))
-    _run(MAKE, tmp_path)
-    alone = decode_authority("server", *((tmp_path / name).read_bytes() for name in ("tls.crt", "tls.key")))
-    assert (len(below.issuers), len(alone.issuers)) == (1, 0)
+    assert _made_by([MAKE], tmp_path).issuers == ()
+    _run(ROOT_CA, tmp_path)
+    _made_by([MAKE_BELOW, CHAIN], tmp_path)
+
+
+def test_the_commands_of_the_documentation_make_good_authorities(tmp_path: Path) -> None:
+    section = OPERATIONS.read_text().partition("## Your own CA")[2].partition("\n## ")[0]
+    alone, below, _ = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    assert _made_by([alone], tmp_path).issuers == ()
+    _run(ROOT_CA, tmp_path)
+    assert _made_by([below], tmp_path).issuers == decode_bundle((tmp_path / "root.crt").read_bytes())
+
+
+def _made_by(commands: Sequence[str], directory: Path) -> Authority:
+    """Return what the commands leave in tls.crt and tls.key, once it is found good."""
+    for command in commands:
+        _run(command, directory)
+    authority = decode_authority(
+        "client", *((directory / name).read_bytes() for name in ("tls.crt", "tls.key"))
+    )
     now = datetime.now(UTC) + timedelta(minutes=1)
-    for authority in (below, alone):
-        assert evaluate(Candidate(authority, [profile(authority.role)], DAY, now)) is None
-    assert decode_bundle((tmp_path / "root.crt").read_bytes()) == below.issuers
+    assert evaluate(Candidate(authority, [profile("client")], DAY, now)) is None
+    return authority
 
 
 def _run(command: str, directory: Path) -> None:
