@@ -9,8 +9,10 @@ from typing import Any, Final, cast
 
 import httptools
 import msgspec
+from uvicorn._types import HTTPScope
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from mtls_server.fields import claims_identity
 from mtls_server.graceful import DrainState, GracefulProtocol
@@ -58,7 +60,7 @@ BAD_TARGET: Final = Answer(
     "the target is a path that begins with /, or https:// with the very Host and such a path",
 )
 NO_UPGRADE: Final = Answer(
-    501, "upgrade_not_supported", "the protocol of a connection cannot be changed here"
+    501, "upgrade_not_supported", "no protocol but WebSocket can be changed to, and that not everywhere"
 )
 
 
@@ -92,6 +94,13 @@ def judge_head(version: str, target: bytes, headers: Sequence[tuple[bytes, bytes
     return None
 
 
+def opens_websocket(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Tell whether a GET that asks for an upgrade asks for a WebSocket and nothing else (RFC 6455 §4.1)."""
+    upgrades = [value.lower() for name, value in headers if name == b"upgrade"]
+    has_body = any(name in {b"content-length", b"transfer-encoding"} for name, _ in headers)
+    return upgrades == [b"websocket"] and target.startswith(b"/") and not has_body
+
+
 def _names_host(target: bytes, host: bytes) -> bool:
     """Tell whether the target is a URL with that very host, and one that uvicorn can take apart."""
     try:
@@ -99,6 +108,9 @@ def _names_host(target: bytes, host: bytes) -> bool:
     except httptools.HttpParserInvalidURLError:
         return False
 
+
+TakeOver = Callable[[Config, ServerState, dict[str, Any], HTTPScope], asyncio.Protocol]
+"""Makes a backend's protocol for WebSockets; the scope is that of the request that opens one."""
 
 _DROPPED_TRAILERS: Final = cast("list[tuple[bytes, bytes]]", deque(maxlen=0))
 
@@ -143,6 +155,9 @@ class StrictProtocol(GracefulProtocol):
                 raise  # a mistake of ours, not of the client
             self.refuse(self._answer)
             return
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgrade(data[upgrade.args[0] :])
+            return
         self._unfinished = 0 if self._advanced else self._unfinished + len(data)
         if self._unfinished > MAX_HEAD_BYTES:
             self.refuse(HEAD_TOO_LARGE)
@@ -173,9 +188,40 @@ class StrictProtocol(GracefulProtocol):
 
     def judge(self) -> Answer | None:
         """Return the answer to a request that must not reach the application."""
-        if self.parser.should_upgrade():
+        if self.parser.should_upgrade() and not self._may_upgrade():
             return NO_UPGRADE
         return judge_head(self.parser.get_http_version(), self.url, self.headers)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Give the connection to the backend's protocol for WebSockets, with the request that opens one."""
+        path, _, query = self.url.partition(b"?")
+        self.scope["raw_path"], self.scope["query_string"] = path, query  # which uvicorn leaves out
+        take_over = cast("TakeOver", self.ws_protocol_class)
+        protocol = take_over(self.config, self.server_state, self.app_state, self.scope)
+        self.connections.discard(self)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+
+    def _upgrade(self, early: bytes) -> None:
+        """Upgrade, unless the client says more before it may (RFC 6455 §4.1)."""
+        if early:
+            self.refuse(MALFORMED)
+            return
+        self.stop_timer()
+        self.handle_websocket_upgrade()
+
+    def _may_upgrade(self) -> bool:
+        return (
+            self.ws_protocol_class is not None
+            and not self._is_answering()
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.get_method() == b"GET"
+            and opens_websocket(self.url, self.headers)
+        )
+
+    def _should_upgrade(self) -> bool:
+        """What must not upgrade was refused already."""
+        return True
 
     def refuse(self, answer: Answer) -> None:
         """Answer and close; without a word where an earlier response is still being written."""

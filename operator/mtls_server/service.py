@@ -29,6 +29,7 @@ from mtls_server.watch import Watcher
 
 LOGGER: Final = logging.getLogger("mtls_server")
 KEEP_ALIVE_SECONDS: Final = 75
+MAX_WEBSOCKET_MESSAGE: Final = 1 << 20
 SPARE_DESCRIPTORS: Final = 64 + admin.MAX_CONNECTIONS
 """For files, sockets that listen, the admin port and what the application opens."""
 
@@ -105,7 +106,9 @@ def _configure(options: Options) -> Config:
     config = Config(
         options.backend.application,
         http=PeerProtocol,
-        ws="none",
+        ws=options.backend.websocket or "none",
+        ws_max_size=MAX_WEBSOCKET_MESSAGE,
+        ws_per_message_deflate=False,
         interface="asgi3",
         lifespan=options.backend.lifespan,
         log_config=None,

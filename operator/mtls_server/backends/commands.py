@@ -1,6 +1,7 @@
 """The backends on the command line."""
 
 import argparse
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -12,6 +13,7 @@ from mtls_server.backends import asgi, identity
 from mtls_server.backends.upstream.app import Upstream
 from mtls_server.backends.upstream.connection import Timeouts
 from mtls_server.backends.upstream.target import EXAMPLE, parse_target
+from mtls_server.backends.websocket import PeerWebSocket
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,9 @@ class Backend:
 
     application: ASGI3Application
     lifespan: Literal["auto", "off"] = "off"
+    websocket: type[asyncio.Protocol] | None = None
+    """What takes over a connection for a WebSocket: called with uvicorn's configuration, the state of the
+    server, the state of the application, and the scope of the request."""
     descriptors: int = 1
     """How many files a caller's connection may need: its own, and one that the backend opens for it."""
 
@@ -78,6 +83,6 @@ def _upstream(given: argparse.Namespace) -> Backend:
 
 _BUILDERS: Final[dict[str, Callable[[argparse.Namespace], Backend]]] = {
     "identity": lambda _: Backend(identity.app),
-    "asgi": lambda given: Backend(asgi.load(given.app), lifespan="auto"),
+    "asgi": lambda given: Backend(asgi.load(given.app), lifespan="auto", websocket=PeerWebSocket),
     "upstream": _upstream,
 }

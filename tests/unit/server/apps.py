@@ -68,3 +68,21 @@ async def refuses_to_start(scope: Any, receive: Any, send: Any) -> None:
 
 
 not_an_application = 42
+
+
+async def chat(scope: Any, receive: Any, send: Any) -> None:
+    """A WebSocket that says what its scope says, then echoes; `/refuse` opens none. Otherwise 404."""
+    if scope["type"] != "websocket":
+        if scope["path"] == "/slow":
+            await asyncio.sleep(1)
+        await answer(send, 404, {})
+        return
+    assert (await receive())["type"] == "websocket.connect"
+    if scope["path"] == "/refuse":
+        await send({"type": "websocket.close"})
+        return
+    await send({"type": "websocket.accept"})
+    identity = msgspec.to_builtins(scope["state"]["mtls"])
+    await send({"type": "websocket.send", "text": str(scope | {"state": identity})})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({**message, "type": "websocket.send"})

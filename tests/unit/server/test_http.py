@@ -146,7 +146,7 @@ def test_a_refused_peer_is_answered_even_if_its_request_is_nonsense(program: Pro
         (GET + b" folded\r\n\r\n", 400, "malformed_request"),
         (b"GET / HTTP/2.0\r\nHost: orders\r\n\r\n", 400, "malformed_request"),
         (b"\x16\x03\x01\x02\x00\x01\x00", 400, "malformed_request"),
-        (GET + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n", 501, "upgrade_not_supported"),
+        (GET + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n", 501, "upgrade_not_supported"),
         (b"CONNECT orders:443 HTTP/1.1\r\nHost: orders\r\n\r\n", 501, "upgrade_not_supported"),
         (GET + b"A: b\r\n" * 128 + b"\r\n", 431, "head_too_large"),
         (GET + b"A: " + b"b" * 65536 + b"\r\n\r\n", 431, "head_too_large"),

@@ -1,0 +1,72 @@
+"""WebSockets for ASGI applications: uvicorn's protocol, aware of the peer."""
+
+from asyncio import BaseTransport
+from typing import Any, Final
+
+from uvicorn._types import HTTPScope
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.http11 import Request
+
+from mtls_server.identity import Identity
+from mtls_server.material import Peer
+
+POLICY_VIOLATION: Final = 1008
+"""RFC 6455 §7.4.1."""
+CLOSE_SECONDS: Final = 5.0
+_UNREADABLE: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class PeerWebSocket(WebSocketsSansIOProtocol):
+    """Tells the application who calls, as for HTTP, and ends when that is true no more."""
+
+    def __init__(
+        self, config: Config, server_state: ServerState, app_state: dict[str, Any], request: HTTPScope
+    ) -> None:
+        super().__init__(config, server_state, app_state)
+        self._opening = request
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Answer the request that opens the WebSocket."""
+        super().connection_made(transport)
+        self.data_received(_head(self._opening))
+        if not self.handshake_initiated:  # within our limits, but not within those of `websockets`
+            self.transport.write(_UNREADABLE)
+            self.transport.close()
+
+    def handle_connect(self, event: Request) -> None:
+        """Add the peer to the scope, before the application's task begins."""
+        super().handle_connect(event)
+        if not self.close_sent:
+            self.scope["state"] = self._opening["state"]
+            self.scope["extensions"] |= self._opening["extensions"]
+
+    def judged_again(self, peer: Peer) -> float | None:
+        """Go on if the caller is who it was; else close, for it may come back as who it is now.
+
+        Returns:
+            How many seconds that may take.
+        """
+        if peer.identity is not None and _standing(peer.identity) == _standing(
+            self._opening["state"]["mtls"]
+        ):
+            return None
+        self.stop_keepalive()
+        if self.handshake_complete and not self.close_sent:
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": POLICY_VIOLATION})
+            self.conn.send_close(POLICY_VIOLATION, "no longer permitted")
+            self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.close()
+        return CLOSE_SECONDS
+
+
+def _standing(identity: Identity) -> tuple[object, ...]:
+    """Return what the policy says of a caller."""
+    return identity.client, identity.source, identity.roles, identity.tenant
+
+
+def _head(request: HTTPScope) -> bytes:
+    target = request["raw_path"] + (b"?" + request["query_string"] if request["query_string"] else b"")
+    fields = b"".join(b"%b: %b\r\n" % field for field in request["headers"])
+    return b"GET %b HTTP/1.1\r\n%b\r\n" % (target, fields)
