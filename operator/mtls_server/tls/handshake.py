@@ -24,6 +24,8 @@ class Generation(Protocol):
 class Handshake:
     """Waits for the client's first bytes, then shakes hands until done, failed or out of time.
 
+    Nothing happens before `start`.
+
     A client that connects and says nothing costs a descriptor and a timer: the TLS state is made, and the
     generation chosen, when its first bytes arrive.
     """
@@ -57,7 +59,7 @@ class Handshake:
             patience: seconds until the first byte must have come, and until all is done; else `failed` is
                 called with SilentClientError, or TimeoutError.
             current: returns the generation in service.
-            done: the client is authenticated; the loop no longer watches the socket.
+            done: the client is authenticated; the loop watches the socket still, for whoever takes over.
             failed: the connection is useless; OpenSSL has written its alert, if there is one to send.
         """
         self._loop = asyncio.get_running_loop()
@@ -70,11 +72,26 @@ class Handshake:
         first_byte, whole = patience
         self._deadline = self._loop.time() + whole
         self._timer = self._loop.call_later(first_byte, self.expire)
-        self._loop.add_reader(self.socket, self._begin)
+
+    def start(self) -> None:
+        """Begin at once with a client that has spoken, as most have, else when it does."""
+        try:
+            self.socket.recv(1, MSG_PEEK)
+        except BlockingIOError:
+            self._loop.add_reader(self.socket, self._end_silence)
+        except OSError as error:
+            self._stop()
+            self._failed(self, error)
+        else:
+            self._begin()
+
+    def _end_silence(self) -> None:
+        self._loop.remove_reader(self.socket)
+        self._begin()
 
     def _begin(self) -> None:
+        """Make the TLS state; nothing is watched here, as `wrap_socket` closes what is useless already."""
         self._begun = True
-        self._loop.remove_reader(self.socket)
         self._timer.cancel()
         self.generation = self._current()
         try:
@@ -103,8 +120,7 @@ class Handshake:
             self._stop()
             self._failed(self, error)
         else:
-            # libuv goes deaf to a descriptor on which it saw an error, until it is watched anew.
-            self._stop()
+            self._timer.cancel()
             self._done(self, tls)
 
     def _continue(self, tls: ssl.SSLSocket) -> None:

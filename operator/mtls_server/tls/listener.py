@@ -218,15 +218,15 @@ class Listener:
         self._adjust()
 
     def _shake_hands(self, accepted: socket.socket, address: object) -> None:
-        self._handshakes.add(
-            Handshake(
-                (accepted, address),
-                (self._limits.first_byte_seconds, self._limits.handshake_seconds),
-                self._current,
-                self._succeed,
-                self._fail,
-            )
+        handshake = Handshake(
+            (accepted, address),
+            (self._limits.first_byte_seconds, self._limits.handshake_seconds),
+            self._current,
+            self._succeed,
+            self._fail,
         )
+        self._handshakes.add(handshake)
+        handshake.start()
         self._adjust()
 
     def _succeed(self, handshake: Handshake, tls: ssl.SSLSocket) -> None:
