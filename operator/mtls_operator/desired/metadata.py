@@ -48,3 +48,11 @@ def owned(service: MTLSService, name: str, component: Component) -> dict[str, An
         "labels": labels(service, component),
         "ownerReferences": [owner_reference(service)],
     }
+
+
+def kept(service: MTLSService, name: str, component: Component) -> dict[str, Any]:
+    """Return the metadata of a Secret that goes when the service does, unless it is to be retained."""
+    metadata = owned(service, name, component)
+    if service.spec.deletion_policy == "Retain":
+        del metadata["ownerReferences"]
+    return metadata

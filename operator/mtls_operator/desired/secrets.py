@@ -9,7 +9,7 @@ from mtls_operator.api.settings import Settings
 from mtls_operator.api.types import MTLSService
 from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, TRUST_ANCHORS
 
-from .metadata import labels, owned
+from .metadata import kept, labels
 
 KEYSTORE: Final = "keystore.p12"
 """Key and chain of a client as PKCS#12."""
@@ -37,7 +37,7 @@ def server_secret(  # noqa: PLR0913 - one keyword for each file
         annotations: dates and reason of the issue.
     """
     data = {CERTIFICATE: certificate, PRIVATE_KEY: key, TRUST_ANCHORS: anchors, POLICY: policy}
-    metadata = owned(service, names.server_secret(service.metadata.name), "server")
+    metadata = kept(service, names.server_secret(service.metadata.name), "server")
     return _secret("kubernetes.io/tls", metadata, annotations, data)
 
 
@@ -63,7 +63,7 @@ def client_secret(  # noqa: PLR0913 - one keyword for each file
         annotations: dates and reason of the issue.
     """
     data = {CERTIFICATE: certificate, PRIVATE_KEY: key, TRUST_ANCHORS: anchors, **stores}
-    metadata = owned(service, names.client_secret(service.metadata.name, client_name), "client")
+    metadata = kept(service, names.client_secret(service.metadata.name, client_name), "client")
     return _secret("kubernetes.io/tls", metadata, annotations, data)
 
 

@@ -10,7 +10,7 @@ from mtls_operator.pki.keys import KeyAlgorithm
 from .authorities import Authorities, decide_authorities
 from .delivery import PodReport, decide_delivery, served_digest
 from .leaves import LeafReport, decide_leaf, decide_obsolete
-from .paused import hold, is_paused
+from .paused import hold
 from .plan import Plan, Problem
 from .ports import Ref
 from .restart import decide_restarts
@@ -42,7 +42,7 @@ class Report:
 def decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
     """Return what was found and what to do next; of a paused service, only what it has to say."""
     report, plan = _decide(world, entropy)
-    if is_paused(world):
+    if world.paused:
         return replace(report, paused=True), hold(world, report.leaves, plan)
     return report, plan
 
@@ -64,7 +64,7 @@ def _decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
     leaves: list[LeafReport] = []
     settled: set[Ref] = set()
     for leaf in wanted.values():
-        may_issue = not is_paused(world) and len(plan.writes) < MOST_LEAVES[leaf.profile.key.algorithm]
+        may_issue = not world.paused and len(plan.writes) < MOST_LEAVES[leaf.profile.key.algorithm]
         report, step = decide_leaf(world, leaf, entropy, may_issue=may_issue)
         leaves.append(report)
         if not (step.writes or step.more or report.problem):

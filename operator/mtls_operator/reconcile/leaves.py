@@ -45,6 +45,7 @@ class Cause(NamedTuple):
 
 
 MISSING = Cause("Missing", "there is no such Secret")
+TAKEN_OVER = Cause("TakenOver", "it was left by a former MTLSService of this name, whose keys are never used")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ def decide_obsolete(world: World, wanted: Collection[Ref]) -> Plan:
 
 
 def _cause(world: World, wanted: WantedLeaf, stored: _Stored | None) -> Cause | None:
+    if stored is not None and ownership(stored.observed, world.service) is Ownership.ABANDONED:
+        return TAKEN_OVER
     violation = evaluate(
         LeafInput(
             stored=StoredLeaf(

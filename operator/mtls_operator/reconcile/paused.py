@@ -13,11 +13,6 @@ from .world import World
 RENEWAL_PAUSED = "RenewalPaused"
 
 
-def is_paused(world: World) -> bool:
-    """Whether the annotation says so."""
-    return world.service.metadata.annotations.get(names.ANNOTATION_PAUSED) == "true"
-
-
 def hold(world: World, leaves: Iterable[LeafReport], plan: Plan) -> Plan:
     """Return what is left of a plan: questions, problems, and a warning for each leaf that is due."""
     found = tuple(leaves)

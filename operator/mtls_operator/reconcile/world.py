@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
 from mtls_operator.api.types import MTLSService
 from mtls_server.contract import State
@@ -86,6 +87,11 @@ class World:
     """Names that a live read showed to belong to somebody else."""
     unchanged: Mapping[Ref, str] = field(default_factory=dict)
     """Object to the resourceVersion at which applying what is wanted changed nothing."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person has stopped all writes but those of status and Events."""
+        return self.service.metadata.annotations.get(names.ANNOTATION_PAUSED) == "true"
 
     def secret(self, name: str) -> Object | None:
         """Return the Secret of this name in the service's namespace."""
