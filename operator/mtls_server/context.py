@@ -27,7 +27,8 @@ def server_context(
 
     PARTIAL_CHAIN makes the listed certificates, and nothing else, the anchors. Without tickets no TLS 1.3
     session is resumed; the session-id cache of TLS 1.2 cannot be turned off from Python, so a resumed
-    peer is judged by `Generation.judge`.
+    peer is judged by `Generation.judge`. All suites of TLS 1.3 are strong, so the client, who knows what its
+    hardware is good at, chooses.
 
     Args:
         certificate: PEM, leaf first.
@@ -46,6 +47,8 @@ def server_context(
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.num_tickets = 0
+    if settings.minimum_version is ssl.TLSVersion.TLSv1_3:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     context.set_alpn_protocols(["http/1.1"])
     try:
         _load_key_pair(context, certificate + b"\n" + private_key)

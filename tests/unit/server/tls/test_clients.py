@@ -1,6 +1,7 @@
 """Public clients see the alerts too: openssl and Node."""
 
 import shutil
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -54,8 +55,13 @@ def folder(tmp_path: Path, world: World) -> Path:
 
 
 class EchoOnce(Echo):
+    suite: str
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        tls = self.transport.get_extra_info("ssl_object")
+        assert isinstance(tls, ssl.SSLSocket)
+        self.suite, _, _ = tls.cipher() or ("", "", 0)
         self.transport.close()
 
 
@@ -77,6 +83,23 @@ def test_openssl(serve: Serve, folder: Path, arguments: list[str], words: str) -
     server = serve(EchoOnce)
     located = [str(folder / one) if one.endswith(".pem") else one for one in arguments]
     assert words in openssl(server, folder, *located)
+
+
+@needs_openssl
+@pytest.mark.parametrize(
+    "suites",
+    [
+        "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256",
+        "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384",
+    ],
+)
+def test_the_client_chooses_among_the_suites(serve: Serve, folder: Path, suites: str) -> None:
+    server = serve(EchoOnce)
+    good = str(folder / "good.pem")
+    openssl(server, folder, "-cert", good, "-key", good, "-ciphersuites", suites)
+    (served,) = server.protocols
+    assert isinstance(served, EchoOnce)
+    assert served.suite == suites.partition(":")[0]
 
 
 @needs_node
