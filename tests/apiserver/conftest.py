@@ -1,10 +1,6 @@
 """A real API server, and kubectl as the independent witness of what the code under test did to it."""
 
-import json
-import os
-import subprocess
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,40 +10,13 @@ from mtls_operator.api import names
 from mtls_operator.cluster.client import ApiClient
 from mtls_operator.cluster.transport import Transport, configure
 from mtls_operator.reconcile.ports import Object
+from tests.apiserver.installation import Account, Operator, installed
+from tests.apiserver.kubectl import Kubectl
 from tests.cluster import binaries, lifecycle
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import Cluster
 
 CRDS = Path(__file__).parents[2] / "crds"
-
-
-@dataclass(frozen=True)
-class Kubectl:
-    program: Path
-    kubeconfig: Path
-
-    @property
-    def cache(self) -> Path:
-        """What kubectl remembers of the kinds, kept apart: a later cluster may have the same address."""
-        return self.kubeconfig.parent / "kubectl"
-
-    def run(
-        self, *arguments: str, stdin: Object | str = "", check: bool = True
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.program, *arguments],
-            input=stdin if isinstance(stdin, str) else json.dumps(stdin),
-            env={**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.cache)},
-            capture_output=True,
-            text=True,
-            check=check,
-            timeout=60,
-        )
-
-    def get(self, *arguments: str) -> Object | None:
-        """Return the object, or None where there is none."""
-        found = self.run("get", *arguments, "--output=json", "--ignore-not-found").stdout
-        return json.loads(found) if found else None
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +41,31 @@ def crd(kubectl: Kubectl) -> None:
     for plural in (names.PLURAL, names.CLIENT_PLURAL):
         name = f"{plural}.{names.GROUP}"
         kubectl.run("wait", "--for=condition=Established", f"customresourcedefinition/{name}")
+
+
+@pytest.fixture(scope="session")
+def operator(kubectl: Kubectl, crd: None) -> Iterator[Operator]:
+    """The chart, installed once; nothing of it runs without a node."""
+    del crd
+    with installed(kubectl) as operator:
+        yield operator
+
+
+@pytest.fixture
+def account(operator: Operator) -> Account:
+    """The operator's own account."""
+    return operator.account
+
+
+@pytest.fixture
+def exists(kubectl: Kubectl) -> Callable[[Object], Object]:
+    """Make an object exist, whoever's it may be."""
+
+    def create(manifest: Object) -> Object:
+        kubectl.run("create", "--filename=-", stdin=manifest)
+        return manifest
+
+    return create
 
 
 @pytest.fixture

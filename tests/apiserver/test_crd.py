@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver.conftest import Kubectl
+from tests.apiserver.kubectl import Kubectl
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]
 

@@ -12,7 +12,7 @@ from mtls_operator.cluster.events import EventRecorder
 from mtls_operator.cluster.preflight import missing, permissions, unserved
 from mtls_operator.cluster.transport import Transport
 from mtls_operator.reconcile.ports import SECRET, SERVICE_ACCOUNT, Object, Resource
-from tests.apiserver.conftest import Kubectl
+from tests.apiserver.kubectl import Kubectl
 
 pytestmark = pytest.mark.apiserver
 
@@ -50,7 +50,7 @@ async def test_each_missing_verb_is_one_sentence(
             {"apiGroups": ["coordination.k8s.io"], "resources": ["*"], "verbs": ["*"]},
             {
                 "apiGroups": [""],
-                "resources": ["pods", "services", "serviceaccounts", "events"],
+                "resources": ["pods", "configmaps", "services", "serviceaccounts", "events"],
                 "verbs": ["*"],
             },
         ],

@@ -12,7 +12,7 @@ from mtls_operator.pki.keys import KeyProfile
 from tests.apiserver.cases import OF_CLIENTS, OF_SERVICES
 from tests.apiserver.cases.case import BILLING, Case, Spec, certificates, client
 from tests.apiserver.cases.clients import MINIMAL
-from tests.apiserver.conftest import Kubectl
+from tests.apiserver.kubectl import Kubectl
 from tests.unit.api.builders import service
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]

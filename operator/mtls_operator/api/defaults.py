@@ -4,7 +4,14 @@ from datetime import timedelta
 from typing import Final, Literal, NamedTuple
 
 from mtls_operator.api import durations, names
-from mtls_operator.api.types import AuthoritySource, Certificates, Client, MTLSClientSpec, MTLSService
+from mtls_operator.api.types import (
+    AuthoritySource,
+    Certificates,
+    Client,
+    ClientNamespace,
+    MTLSClientSpec,
+    MTLSService,
+)
 
 CERTIFICATE_DURATION: Final = timedelta(hours=24)
 AUTHORITY_DURATION: Final = timedelta(hours=720)
@@ -13,6 +20,8 @@ SHORTEST_CLIENT_DURATION: Final = timedelta(minutes=10)
 SHORTEST_REST: Final = timedelta(seconds=30)
 """The least time from one renewal to the next: a certificate renewed earlier would keep everybody busy."""
 TRUST_DOMAIN: Final = "cluster.local"
+MAX_CLIENTS: Final = 50
+"""MTLSClients of one namespace."""
 RENEWED_AT_HALF: Final = timedelta(hours=24)
 """Up to this duration a certificate is renewed at its half, beyond at two thirds."""
 
@@ -63,6 +72,11 @@ def allows_short_lived(service: MTLSService) -> bool:
 def client_duration(service: MTLSService, client: Client | MTLSClientSpec) -> timedelta:
     """Return how long the certificate of this client holds: at least 10 minutes, unless that is lifted."""
     return _client_duration(service, client.duration)
+
+
+def max_clients(consent: ClientNamespace) -> int:
+    """Return how many MTLSClients of this namespace are served."""
+    return MAX_CLIENTS if consent.max_clients is None else consent.max_clients
 
 
 def authority_duration(source: AuthoritySource) -> timedelta:

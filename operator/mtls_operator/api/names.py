@@ -1,5 +1,6 @@
 """Names that are part of the API: group, labels, annotations, Secret names, identities."""
 
+import re
 from typing import Final
 
 GROUP: Final = "mtls-operator.io"
@@ -61,6 +62,10 @@ ANNOTATION_DESIRED: Final = f"{GROUP}/desired"
 
 
 AUTHORITY_PREFIX: Final = "authority-"
+_LABEL: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_MTLSCLIENT_URI: Final = re.compile(
+    rf"spiffe://[^/]+/ns/(?P<namespace>{_LABEL})/mtlsclient/(?P<name>{_LABEL})"
+)
 
 
 def authority_secret(uid: str) -> str:
@@ -86,6 +91,12 @@ def client_uri(trust_domain: str, namespace: str, service: str, client: str) -> 
 def mtlsclient_uri(trust_domain: str, namespace: str, name: str) -> str:
     """Return the identity of an MTLSClient: the one URI SAN of its certificates."""
     return f"spiffe://{trust_domain}/ns/{namespace}/mtlsclient/{name}"
+
+
+def mtlsclient_of(uri: str) -> tuple[str, str] | None:
+    """Return namespace and name of the MTLSClient that an identity stands for; None: it stands for none."""
+    found = _MTLSCLIENT_URI.fullmatch(uri)
+    return (found["namespace"], found["name"]) if found else None
 
 
 def server_dns_names(service: str, namespace: str, cluster_domain: str) -> tuple[str, ...]:

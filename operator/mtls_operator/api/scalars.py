@@ -19,6 +19,7 @@ Label = Annotated[str, text(63, values.LABEL)]
 TrustName = Annotated[str, text(63, values.LABEL, authorization.TRUST_NAME)]
 ObjectName = Annotated[str, text(253)]
 """A name that the API server judged where the object was made."""
+ReferenceName = Annotated[str, text(253, values.REFERENCE)]
 SecretName = Annotated[str, text(253, values.SECRET_NAME, values.AUTHORITY_SECRET)]
 LabelKey = Annotated[str, text(317)]
 LabelValue = Annotated[str, text(63, at_least=0)]

@@ -37,6 +37,7 @@ from mtls_operator.api.scalars import (
     Path,
     Port,
     Propagation,
+    ReferenceName,
     Replicas,
     Roles,
     SecretName,
@@ -243,7 +244,7 @@ class GeneratedAuthority(Model):
 class AuthoritySecretReference(Model):
     """A Secret with a CA of the user's own; it carries the label `mtls-operator.io/use: authority`."""
 
-    name: ObjectName
+    name: ReferenceName
     """Name of the Secret, of type kubernetes.io/tls."""
 
 
@@ -273,7 +274,7 @@ class Authority(Model):
 class KeyReference(Model):
     """One key of a Secret or ConfigMap."""
 
-    name: ObjectName
+    name: ReferenceName
     """Name of the object, in this namespace."""
     key: ObjectName
     """Key of its data."""
@@ -304,7 +305,7 @@ class Workload(Model):
 
     kind: Literal["Deployment", "StatefulSet", "DaemonSet"]
     """Kind of the workload."""
-    name: ObjectName
+    name: ReferenceName
     """Name of the workload."""
 
 
@@ -520,6 +521,8 @@ class AuthorityStatus(Model):
     """Start of its validity."""
     not_after: Moment | None = None
     """End of its validity."""
+    anchors: Annotated[tuple[Hex, ...], items(16)] = ()
+    """SHA-256 of every CA certificate that is trusted with it, while it rotates."""
 
 
 class AuthoritiesStatus(Model):

@@ -6,10 +6,14 @@ from typing import Final, NamedTuple
 
 from mtls_operator.api.settings import Settings
 from mtls_operator.reconcile.ports import (
+    CONFIG_MAP,
+    DAEMON_SET,
     EVENT,
+    MTLSCLIENT,
     MTLSSERVICE,
     POD,
     SECRET,
+    STATEFUL_SET,
     WORKLOAD,
     Cluster,
     Resource,
@@ -37,10 +41,12 @@ class Permission(NamedTuple):
 
 
 _IN_SCOPE: Final = (
-    (MTLSSERVICE, _WATCH, ""),
-    (MTLSSERVICE, ("patch",), "status"),
+    *((kind, _WATCH, "") for kind in (MTLSSERVICE, MTLSCLIENT)),
+    *((kind, ("patch",), "status") for kind in (MTLSSERVICE, MTLSCLIENT)),
     (SECRET, (*_WATCH, "create", "update", "delete"), ""),
+    (CONFIG_MAP, _WATCH, ""),
     *((kind, (*_APPLY, "delete"), "") for kind in WORKLOAD),
+    *((kind, ("get", "patch"), "") for kind in (STATEFUL_SET, DAEMON_SET)),
     (POD, (*_WATCH, "patch"), ""),
     (EVENT, ("get", "create", "patch"), ""),
 )

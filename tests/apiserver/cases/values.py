@@ -1,5 +1,6 @@
 """Single values: names, numbers, addresses."""
 
+from collections.abc import Callable
 from typing import Any
 
 from mtls_operator.api.rules import values
@@ -12,6 +13,19 @@ def peer(**fields: Any) -> Spec:
 
 def requirement(**fields: Any) -> Spec:
     return peer(podSelector={"matchExpressions": [{"key": "app"} | fields]})
+
+
+NAMING: dict[str, Callable[[str], Spec]] = {
+    "authority.client.secretRef.name": lambda name: {"authority": {"client": {"secretRef": {"name": name}}}},
+    "trust[0].configMapRef.name": lambda name: {
+        "trust": [{"name": "partner", "configMapRef": {"name": name, "key": "ca.crt"}}]
+    },
+    "clients[0].formats[0].passwordSecretRef.name": lambda name: client(
+        formats=[{"type": "PKCS12", "passwordSecretRef": {"name": name, "key": "password"}}]
+    ),
+    "clients[0].restart[0].name": lambda name: client(restart=[{"kind": "Deployment", "name": name}]),
+}
+"""Fields that refer to objects; the policy of the chart splits lists of these names."""
 
 
 CASES = [
@@ -162,6 +176,15 @@ CASES = [
                 {"algorithm": "Ed25519", "size": 256},
             )
         ),
+    ),
+    *(
+        Case(
+            values.REFERENCE,
+            f"spec.{field}",
+            tuple(naming(name) for name in ("shop", "shop.v2", "7-shop")),
+            tuple(naming(name) for name in ("Shop", "shop/v2", "shop v2", "shop,v2", "shop|v2")),
+        )
+        for field, naming in NAMING.items()
     ),
     Case(
         values.OUR_KEYS,

@@ -46,10 +46,11 @@ def test_the_version_is_the_projects() -> None:
     assert chart["version"] == chart["appVersion"] == project["version"]
 
 
-def test_the_crds_are_the_generated_ones_and_outlive_the_release() -> None:
-    expected = yaml.safe_load((ROOT / "crds" / "mtlsservices.yaml").read_text())
+@pytest.mark.parametrize("plural", ["mtlsservices", "mtlsclients"])
+def test_the_crds_are_the_generated_ones_and_outlive_the_release(plural: str) -> None:
+    expected = yaml.safe_load((ROOT / "crds" / f"{plural}.yaml").read_text())
 
-    crd = find(render(), "CustomResourceDefinition", "mtlsservices.mtls-operator.io")
+    crd = find(render(), "CustomResourceDefinition", f"{plural}.mtls-operator.io")
 
     assert crd["spec"] == expected["spec"]
     assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"

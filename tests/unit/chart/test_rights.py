@@ -82,13 +82,15 @@ def test_no_wildcard_is_granted_and_nothing_that_grants_more() -> None:
     }
 
 
-def test_people_of_the_cluster_may_view_and_edit_services() -> None:
+def test_people_of_the_cluster_may_view_and_edit_services_and_clients() -> None:
     roles = {o["metadata"]["name"]: o for o in render() if o["kind"] == "ClusterRole"}
 
     view, edit = roles["mtls-operator.mtls-system.view"], roles["mtls-operator.mtls-system.edit"]
 
     assert set(_verbs(view)) == {"get", "list", "watch"}
     assert set(_verbs(edit)) == {"create", "update", "patch", "delete", "deletecollection"}
+    for role in (view, edit):
+        assert {"mtlsservices", "mtlsclients"} <= set(role["rules"][0]["resources"])
     assert "rbac.authorization.k8s.io/aggregate-to-view" not in edit["metadata"]["labels"]
 
 

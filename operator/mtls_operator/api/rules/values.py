@@ -85,6 +85,10 @@ SELECTOR_VALUES: Final = Rule(
     "Write values with In and NotIn, and none with Exists and DoesNotExist",
 )
 
+REFERENCE: Final = matching(
+    "[-.a-z0-9]+",  # as short as it must be: clients have very many of them
+    "Write the name of an object in lower-case letters, digits, hyphens and dots, such as 'orders-tls'",
+)
 SECRET_NAME: Final = matching(
     rf"{_LABEL}(\.{_LABEL})*",
     "Write the name of a Secret in lower-case letters, digits, inner hyphens and dots, such as 'orders-tls'",
