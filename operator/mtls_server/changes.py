@@ -1,18 +1,28 @@
 """What a new generation decides otherwise than the one before it; pure."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from mtls_server.contract import Policy
+from mtls_server.contract import Policy, Rule
 from mtls_server.material import Generation, Peer
 from mtls_server.policy import authority
+from mtls_server.rules import name_of
+
+INDEXED: Final = {"uri", "spiffe_id", "fingerprint"}
+"""Kinds of names by which connections are found."""
 
 
 def keys(peer: Peer) -> frozenset[str]:
-    """Return what a change can name a peer by: its URI, and the public keys of the authorities above it."""
-    uri = peer.identity.uri if peer.identity is not None else None
-    authorities = (authority(issuer).public_key for issuer in peer.chain[1:])
-    return frozenset(authorities if uri is None else (uri, *authorities))
+    """Return what a change can name a peer by.
+
+    That is its URI, its fingerprint, and the public keys of the authorities above it.
+    """
+    found = {authority(issuer).public_key for issuer in peer.chain[1:]}
+    if peer.identity is not None:
+        found.add(peer.identity.fingerprint_sha256)
+        if peer.identity.uri is not None:
+            found.add(peer.identity.uri)
+    return frozenset(found)
 
 
 def between(old: Generation, new: Generation) -> frozenset[str]:
@@ -20,19 +30,43 @@ def between(old: Generation, new: Generation) -> frozenset[str]:
 
     A renewal of the server's certificate concerns nobody.
     """
+    before, after = old.authorisation, new.authorisation
+    rules = _moved(before.policy.rules, after.policy.rules)
+    found = {
+        *_differing(before.policy.clients, after.policy.clients),
+        *_differing(before.policy.revoked, after.policy.revoked),
+        *_differing(before.sources, after.sources),
+        *(anchor.public_key for anchor in old.trusted ^ new.trusted),
+    }
+    for policy in (before.policy, after.policy):
+        if before.policy.routes != after.policy.routes:
+            found.update(*policy.sources.values())
+        for rule in rules:
+            found.update(_keys_of(rule, policy))
+    return frozenset(found)
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    return {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+
+
+def _moved(old: Sequence[Rule], new: Sequence[Rule]) -> Sequence[Rule]:
+    """Return the rules that are not in the same place among those before and behind them."""
+    start = 0
+    while start < min(len(old), len(new)) and old[start] == new[start]:
+        start += 1
+    old, new = old[start:], new[start:]
+    end = 0
+    while end < min(len(old), len(new)) and old[-1 - end] == new[-1 - end]:
+        end += 1
+    return [*old[: len(old) - end], *new[: len(new) - end]]
+
+
+def _keys_of(rule: Rule, policy: Policy) -> Sequence[str]:
+    """Return the keys of whom a rule can be about, if need be all of its source."""
+    name = name_of(rule)
     return (
-        _differing(old.policy.clients, new.policy.clients)
-        | _differing(old.policy.revoked, new.policy.revoked)
-        | _differing(_sources(old.policy), _sources(new.policy))
-        | {anchor.public_key for anchor in old.trusted ^ new.trusted}
+        (name.value,)
+        if name.kind in INDEXED and "*" not in name.value
+        else policy.sources.get(rule.source, ())
     )
-
-
-def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-
-
-def _sources(policy: Policy) -> dict[str, str]:
-    """Public key to the source that it speaks for: the first that lists it."""
-    listed = [(key, source) for source, sources_keys in policy.sources.items() for key in sources_keys]
-    return dict(reversed(listed))

@@ -12,7 +12,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, TRUST_ANCHORS, Policy, decode_policy
+from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, TRUST_ANCHORS, decode_policy
+from mtls_server.policy import Authorisation
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
@@ -62,7 +63,7 @@ class Material:
     chain: tuple[x509.Certificate, ...]
     """The served certificate and its intermediates, leaf first."""
     anchors: tuple[x509.Certificate, ...]
-    policy: Policy
+    authorisation: Authorisation
 
     @property
     def leaf(self) -> x509.Certificate:
@@ -91,10 +92,10 @@ def examine(files: Mapping[str, bytes], now: datetime, *, x509_strict: bool) -> 
         _require_authority(position, anchor)
         if x509_strict:
             _require_strict(position, anchor)
-    policy = _policy(files[POLICY])
-    _require_names(chain[0], policy.server_names)
+    authorisation = _authorisation(files[POLICY])
+    _require_names(chain[0], authorisation.policy.server_names)
     _require_validity(chain, now)
-    return Material(chain, anchors, policy)
+    return Material(chain, anchors, authorisation)
 
 
 def _require_files(files: Mapping[str, bytes]) -> None:
@@ -206,9 +207,9 @@ def _require_strict(position: int, anchor: x509.Certificate) -> None:
         )
 
 
-def _policy(document: bytes) -> Policy:
+def _authorisation(document: bytes) -> Authorisation:
     try:
-        return decode_policy(document)
+        return Authorisation.compile(decode_policy(document))
     except ValueError as error:
         raise MaterialError(Fault.POLICY, str(error)) from None
 

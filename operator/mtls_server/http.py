@@ -3,110 +3,42 @@
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import httptools
 import msgspec
 from uvicorn._types import HTTPScope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from mtls_server.fields import claims_identity
+from mtls_server.gate import (
+    AMBIGUOUS_PATH,
+    HEAD_TOO_LARGE,
+    MALFORMED,
+    MAX_HEAD_BYTES,
+    NO_UPGRADE,
+    Answer,
+    has_body,
+    judge_head,
+    judge_route,
+    opens_websocket,
+)
 from mtls_server.graceful import DrainState, GracefulProtocol
 from mtls_server.identity import Identity, Refusal, Tls
 from mtls_server.live import LiveConnections
 from mtls_server.material import Peer
+from mtls_server.paths import canonical_path
+from mtls_server.routes import Routes
 from mtls_server.tls.transport import TlsTransport
 
-MAX_HEAD_BYTES: Final = 1 << 16
-MAX_HEADERS: Final = 128
 MAX_PIPELINED: Final = 32
 """Requests of one connection that wait behind the one being answered."""
 
 TLS_VERSIONS: Final = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """The response to a request that the application never sees."""
-
-    status: int
-    reason: str
-    message: str
-
-    def encode(self, *, with_body: bool = True) -> bytes:
-        """Return the whole response, after which the connection closes."""
-        body = msgspec.json.encode({"error": {"reason": self.reason, "message": self.message}})
-        head = (
-            b"%bcontent-type: application/json\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
-            b"connection: close\r\n\r\n" % (STATUS_LINE[self.status], len(body))
-        )
-        return head + body if with_body else head
-
-
-MALFORMED: Final = Answer(400, "malformed_request", "the request is not well-formed HTTP/1.1")
-HEAD_TOO_LARGE: Final = Answer(
-    431, "head_too_large", f"a request's head is limited to {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} fields"
-)
-ONE_HOST: Final = Answer(400, "not_one_host", "a request carries exactly one Host field")
-ENCODED_BODY_IN_1_0: Final = Answer(
-    400, "transfer_encoding_in_http_1_0", "HTTP/1.0 knows no Transfer-Encoding; send Content-Length"
-)
-BAD_TARGET: Final = Answer(
-    400,
-    "bad_target",
-    "the target is a path that begins with /, or https:// with the very Host and such a path",
-)
-NO_UPGRADE: Final = Answer(
-    501, "upgrade_not_supported", "no protocol but WebSocket can be changed to, and that not everywhere"
-)
-
-
-def judge_head(version: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
-    """Say what is wrong with a request's head, beside what httptools refuses itself.
-
-    Args:
-        version: ``1.1`` or ``1.0``.
-        target: as the request line has it.
-        headers: names in lower case, in the order received.
-    """
-    size = len(target)
-    hosts = []
-    encoded = False
-    for name, value in headers:
-        size += len(name) + len(value)
-        if name == b"host":
-            hosts.append(value)
-        elif name == b"transfer-encoding":
-            encoded = True
-    if size > MAX_HEAD_BYTES or len(headers) > MAX_HEADERS:
-        return HEAD_TOO_LARGE
-    if version not in {"1.0", "1.1"}:
-        return MALFORMED
-    if len(hosts) > 1 or (version == "1.1" and not hosts):
-        return ONE_HOST
-    if version == "1.0" and encoded:
-        return ENCODED_BODY_IN_1_0
-    if not target.startswith(b"/") and not _names_host(target, b"".join(hosts)):
-        return BAD_TARGET
-    return None
-
-
-def opens_websocket(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    """Tell whether a GET that asks for an upgrade asks for a WebSocket and nothing else (RFC 6455 §4.1)."""
-    upgrades = [value.lower() for name, value in headers if name == b"upgrade"]
-    has_body = any(name in {b"content-length", b"transfer-encoding"} for name, _ in headers)
-    return upgrades == [b"websocket"] and target.startswith(b"/") and not has_body
-
-
-def _names_host(target: bytes, host: bytes) -> bool:
-    """Tell whether the target is a URL with that very host, and one that uvicorn can take apart."""
-    try:
-        return target.startswith(b"https://%b/" % host) and httptools.parse_url(target).path is not None
-    except httptools.HttpParserInvalidURLError:
-        return False
 
 
 TakeOver = Callable[[Config, ServerState, dict[str, Any], HTTPScope], asyncio.Protocol]
@@ -232,8 +164,14 @@ class StrictProtocol(GracefulProtocol):
         self.transport.close()
 
 
-PeerRefused = Callable[[object, bytes, Refusal], None]
-"""Is told of the peer's address, its certificate (DER) and the refusal."""
+class Observer(Protocol):
+    """Told of what an authenticated client is refused."""
+
+    def peer_refused(self, peername: object, leaf: bytes, refusal: Refusal) -> None:
+        """A peer, whose certificate is `leaf` (DER), is not served."""
+
+    def request_refused(self, reason: str, route: str) -> None:
+        """A request is not served; `route` is such as ``routes[2]``, or ``none``."""
 
 
 GRACE_SECONDS: Final = 60.0
@@ -252,11 +190,12 @@ class PeerProtocol(StrictProtocol):
         server_state: DrainState,
         app_state: dict[str, Any],
         live: LiveConnections,
-        peer_refused: PeerRefused,
+        observer: Observer,
     ) -> None:
         super().__init__(config, server_state, app_state)
         self._live = live
-        self._peer_refused = peer_refused
+        self._observer = observer
+        self._application = self.app
         self._peer: Peer
         self._tls: Tls
         self._identity: Identity
@@ -276,12 +215,14 @@ class PeerProtocol(StrictProtocol):
             self._identity = msgspec.structs.replace(self._peer.identity, tls=self._tls)
             self._extensions = {"tls": tls_extension(self._peer, self._identity, self._tls)}
 
-    def judged_again(self, peer: Peer) -> float | None:
+    def judged_again(self, peer: Peer, _routes: Routes) -> float | None:
         """Serve the next request as the peer is judged now, or end with the request being answered.
 
         Returns:
             How many seconds that may take.
         """
+        if peer is self._peer:
+            return None
         self._peer = peer
         if peer.identity is None:
             self.finish()
@@ -297,13 +238,28 @@ class PeerProtocol(StrictProtocol):
             self._live.settle(cast("TlsTransport", self.transport))
         refusal = self._peer.refusal
         if refusal is None:
-            answer = super().judge()
-            if answer is None:
-                self.scope["state"]["mtls"] = self._identity
-                self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
-            return answer
-        self._peer_refused(self.transport.get_extra_info("peername"), self._peer.leaf, refusal)
+            return super().judge() or self._judge_request()
+        self._observer.peer_refused(self.transport.get_extra_info("peername"), self._peer.leaf, refusal)
         return Answer(403, refusal.reason, refusal.message)
+
+    def _judge_request(self) -> Answer | None:
+        """Pass the request on with the peer in its scope, or let the answer take its turn."""
+        path = canonical_path(self.url)
+        if path is None:
+            return AMBIGUOUS_PATH
+        self.scope["state"]["mtls"] = self._identity
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        self.app = self._application
+        routes = self._live.generation.authorisation.routes
+        refused = judge_route(routes, self._identity, self.parser.get_method().decode(), path)
+        if refused is None:
+            return None
+        answer, route = refused
+        self._observer.request_refused(answer.reason, route)
+        if self.parser.should_upgrade():
+            return answer
+        self.app = answer.application(close=has_body(self.headers))
+        return None
 
 
 def tls_extension(peer: Peer, identity: Identity, tls: Tls) -> dict[str, object]:

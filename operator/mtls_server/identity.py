@@ -24,6 +24,7 @@ class Reason(StrEnum):
     DISTRUSTED = "distrusted"
     UNKNOWN_SOURCE = "unknown_source"
     REVOKED = "revoked"
+    DENIED = "denied"
     UNKNOWN_CLIENT = "unknown_client"
 
 
@@ -32,14 +33,16 @@ class Refusal(msgspec.Struct, frozen=True):
 
     reason: Reason
     message: str
+    by: str = "default"
+    """Which part of the policy refuses: ``revoked``, a rule such as ``rules[2]``, else it grants nothing."""
 
 
 class RefusedError(Exception):
     """The peer is not served, for the reason given."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: Reason, message: str, by: str = "default") -> None:
         super().__init__(message)
-        self.refusal = Refusal(reason, message)
+        self.refusal = Refusal(reason, message, by)
 
 
 class Name(msgspec.Struct, frozen=True):

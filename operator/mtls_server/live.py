@@ -15,6 +15,7 @@ from mtls_server.changes import between, keys
 from mtls_server.identity import Reason
 from mtls_server.index import Index
 from mtls_server.material import Generation, Peer
+from mtls_server.routes import Routes
 from mtls_server.tls.transport import TlsTransport
 
 LOGGER: Final = logging.getLogger("mtls_server")
@@ -32,8 +33,8 @@ SLICE_SECONDS: Final = 0.005
 class Judged(Protocol):
     """What a connection's protocol is, if it can go on under another judgement, or end well."""
 
-    def judged_again(self, peer: Peer) -> float | None:
-        """Take note of what holds for the peer from now on.
+    def judged_again(self, peer: Peer, routes: Routes) -> float | None:
+        """Take note that the peer has been judged again, perhaps as before, and of the routes of today.
 
         Returns:
             None to go on; else the connection is about to end, and must have ended after so many seconds.
@@ -41,7 +42,10 @@ class Judged(Protocol):
 
 
 class Observer(Protocol):
-    """Told of each connection that must end."""
+    """Told of each connection whose handshake succeeded, and of each that must end."""
+
+    def peer_judged(self, by: str, *, served: bool) -> None:
+        """A peer has connected; `by` names the part of the policy that decided (`Peer.by`)."""
 
     def connection_cut(self, peername: object, leaf: bytes, reason: str) -> None:
         """A connected peer, whose certificate is `leaf` (DER), is served no more."""
@@ -62,9 +66,9 @@ class LiveConnections:
             clock: seconds since the epoch.
         """
         self.pending: set[TlsTransport] = set()
+        self.generation: Generation
         self._observer = observer
         self._clock = clock
-        self._generation: Generation
         self._peers: dict[TlsTransport, Peer] = {}
         self._index = Index[TlsTransport]()
         self._ending: dict[TlsTransport, float] = {}
@@ -74,10 +78,11 @@ class LiveConnections:
         """Take note of a connection whose handshake is done."""
         peer = cast("Peer", transport.get_extra_info("mtls_peer"))
         self._peers[transport] = peer
+        self._observer.peer_judged(peer.by, served=peer.identity is not None)
         if peer.identity is None:
             return
         self._index.add(transport, keys(peer), peer.identity.valid_to.timestamp())
-        if transport.get_extra_info("sslcontext") is not self._generation.context:
+        if transport.get_extra_info("sslcontext") is not self.generation.context:
             self._visit({transport})
 
     def discard(self, transport: TlsTransport) -> None:
@@ -91,8 +96,8 @@ class LiveConnections:
     def judge_again(self, generation: Generation) -> None:
         """Judge by a new generation from now on; connections that it concerns are visited by `run`."""
         if self._peers:
-            self._visit(self._index.having(between(self._generation, generation)))
-        self._generation = generation
+            self._visit(self._index.having(between(self.generation, generation)))
+        self.generation = generation
 
     def settle(self, transport: TlsTransport) -> None:
         """Judge a connection now if it waits for that."""
@@ -124,18 +129,29 @@ class LiveConnections:
 
     def _judge(self, transport: TlsTransport) -> None:
         known = self._peers[transport]
-        peer = self._generation.judge_again(known)
-        if peer is known:
-            return
+        peer = self.generation.judge_again(known)
         if peer.refusal is None:
             self._peers[transport] = peer
         at_once = peer.refusal is not None and peer.refusal.reason in CUT_AT_ONCE
         if at_once or transport not in self._ending:
-            grace = _tell(transport, peer)
+            grace = self._tell(transport, peer, changed=peer is not known)
             if grace is not None:
                 self._end(transport, peer, CLOSE_SECONDS if at_once else grace)
         if at_once and _has_more_to_say(transport):
             transport.abort()
+
+    def _tell(self, transport: TlsTransport, peer: Peer, *, changed: bool) -> float | None:
+        """Let the protocol take note; one that cannot, or fails to, must end at once."""
+        protocol = transport.get_protocol()
+        try:
+            if isinstance(protocol, Judged):
+                return protocol.judged_again(peer, self.generation.authorisation.routes)
+            if not changed:
+                return None
+        except Exception:
+            LOGGER.exception("a connection could not be judged again")
+        transport.abort()
+        return 0.0
 
     def _end(self, transport: TlsTransport, peer: Peer, seconds: float) -> None:
         if transport not in self._ending:
@@ -147,18 +163,6 @@ class LiveConnections:
         now = asyncio.get_running_loop().time()
         for transport in [one for one, deadline in self._ending.items() if deadline <= now]:
             transport.abort()
-
-
-def _tell(transport: TlsTransport, peer: Peer) -> float | None:
-    """Let the protocol take note; one that cannot, or fails to, must end at once."""
-    protocol = transport.get_protocol()
-    try:
-        if isinstance(protocol, Judged):
-            return protocol.judged_again(peer)
-    except Exception:
-        LOGGER.exception("a connection could not be judged again")
-    transport.abort()
-    return 0.0
 
 
 def _has_more_to_say(transport: TlsTransport) -> bool:

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_server.checks import examine
 from mtls_server.context import TlsSettings, prove, server_context
-from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, Policy, digest
+from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, digest
 from mtls_server.identity import Identity, Reason, Refusal, RefusedError, parse
-from mtls_server.policy import Authority, authorise, authority, source_of, trusted_part
+from mtls_server.policy import Authorisation, Authority, Grant, authority, trusted_part
 
 MAX_JUDGED_PEERS: Final = 1024
 _EXPIRED: Final = Refusal(Reason.EXPIRED, "the certificate has expired")
@@ -30,6 +30,8 @@ class Peer:
 
     identity: Identity | None
     refusal: Refusal | None
+    by: str
+    """Which part of the policy decided: ``revoked``, ``clients``, a rule such as ``rules[2]``, or none."""
     leaf: bytes = field(repr=False)
     """The peer's certificate (DER)."""
     chain: tuple[bytes, ...] = field(repr=False)
@@ -49,7 +51,7 @@ class Generation:
 
     number: int
     context: ssl.SSLContext
-    policy: Policy
+    authorisation: Authorisation
     digest: str
     policy_digest: str
     certificate: str = field(repr=False)
@@ -83,7 +85,7 @@ class Generation:
         else:
             self._judged.move_to_end(leaf)
         if peer.identity is not None and peer.identity.valid_to.timestamp() < self.clock():
-            return replace(peer, identity=None, refusal=_EXPIRED)
+            return _refuse(peer, _EXPIRED)
         return peer
 
     def judge_again(self, peer: Peer) -> Peer:
@@ -96,34 +98,40 @@ class Generation:
             return peer
         try:
             issuers = trusted_part(peer.chain, self.trusted)[1:]
-            identity = authorise(self.policy, peer.identity, source_of(self.policy, issuers))
+            source = self.authorisation.source_of(issuers)
+            identity, by = self.authorisation.authorise(peer.identity, source)
         except RefusedError as error:
-            return replace(peer, identity=None, refusal=error.refusal)
+            return _refuse(peer, error.refusal)
         if identity.valid_to.timestamp() < self.clock():
-            return replace(peer, identity=None, refusal=_EXPIRED)
-        return peer if identity == peer.identity else replace(peer, identity=identity)
+            return _refuse(peer, _EXPIRED)
+        return peer if identity == peer.identity else replace(peer, identity=identity, by=by)
 
     def _judge_anew(self, leaf: bytes, chain: tuple[bytes, ...]) -> Peer:
-        identity = refusal = None
         try:
-            identity = self._identify(leaf, chain)
+            identity, by = self._identify(leaf, chain)
         except RefusedError as error:
-            refusal = error.refusal
+            peer = Peer(None, error.refusal, error.refusal.by, leaf, chain, self.certificate)
         except Exception:  # noqa: BLE001 - whatever a hostile certificate raises in the parser is a refusal
-            refusal = _UNPARSABLE
-        peer = Peer(identity, refusal, leaf, chain, self.certificate)
+            peer = Peer(None, _UNPARSABLE, _UNPARSABLE.by, leaf, chain, self.certificate)
+        else:
+            peer = Peer(identity, None, by, leaf, chain, self.certificate)
         self._remember(leaf, peer)
         return peer
 
-    def _identify(self, leaf: bytes, chain: tuple[bytes, ...]) -> Identity:
+    def _identify(self, leaf: bytes, chain: tuple[bytes, ...]) -> Grant:
         if not chain:
             raise RefusedError(Reason.NOT_VERIFIED, "the session is resumed, its certificate unknown here")
-        return authorise(self.policy, parse(leaf), source_of(self.policy, chain[1:]))
+        identity = parse(leaf)
+        return self.authorisation.authorise(identity, self.authorisation.source_of(chain[1:]))
 
     def _remember(self, leaf: bytes, peer: Peer) -> None:
         self._judged[leaf] = peer
         if len(self._judged) > MAX_JUDGED_PEERS:
             self._judged.popitem(last=False)
+
+
+def _refuse(peer: Peer, refusal: Refusal) -> Peer:
+    return replace(peer, identity=None, refusal=refusal, by=refusal.by)
 
 
 def build(
@@ -148,7 +156,7 @@ def build(
     return Generation(
         number=number,
         context=context,
-        policy=material.policy,
+        authorisation=material.authorisation,
         digest=digest(files),
         policy_digest=hashlib.sha256(files[POLICY]).hexdigest(),
         certificate=leaf.public_bytes(Encoding.PEM).decode(),

@@ -49,6 +49,18 @@ class Telemetry:
             ("reason",),
             registry=registry,
         )
+        self._decisions = Counter(
+            "mtls_server_decisions",
+            "Peers that connected, by result (served, refused) and the part of the policy that decided.",
+            ("result", "by"),
+            registry=registry,
+        )
+        self._forbidden = Counter(
+            "mtls_server_refused_requests",
+            "Requests refused, by reason code and the route of the policy that decided.",
+            ("reason", "route"),
+            registry=registry,
+        )
         self._cuts = Counter(
             "mtls_server_connections_cut",
             "Connections ended because their peer is served no more, by reason code.",
@@ -104,6 +116,14 @@ class Telemetry:
         self._refusals.labels(refusal.reason).inc()
         fields = _verified("peer_refused", peername, leaf, refusal.reason)
         LOGGER.warning("peer refused: %s", refusal.message, extra={"fields": fields})
+
+    def peer_judged(self, by: str, *, served: bool) -> None:
+        """Count a decision."""
+        self._decisions.labels("served" if served else "refused", by).inc()
+
+    def request_refused(self, reason: str, route: str) -> None:
+        """Count a request that no route lets pass."""
+        self._forbidden.labels(reason, route).inc()
 
     def connection_cut(self, peername: object, leaf: bytes, reason: str) -> None:
         """Write one line about a connected peer that is served no more."""

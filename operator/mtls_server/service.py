@@ -79,7 +79,7 @@ async def run(options: Options) -> None:
         await watcher.ready.wait()
         with _explained(options.host, options.port):
             sockets = bind(options.host, options.port, limits)
-        protocol_factory = partial(PeerProtocol, config, state, app_state, live, telemetry.peer_refused)
+        protocol_factory = partial(PeerProtocol, config, state, app_state, live, telemetry)
         listener = Listener(sockets, limits, watcher.current, protocol_factory, telemetry)
         listener.follow(live)
         readiness.listening = True

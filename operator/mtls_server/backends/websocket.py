@@ -9,8 +9,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.http11 import Request
 
+from mtls_server.gate import judge_route
 from mtls_server.identity import Identity
 from mtls_server.material import Peer
+from mtls_server.paths import canonical_path
+from mtls_server.routes import Routes
 
 POLICY_VIOLATION: Final = 1008
 """RFC 6455 §7.4.1."""
@@ -42,15 +45,13 @@ class PeerWebSocket(WebSocketsSansIOProtocol):
             self.scope["state"] = self._opening["state"]
             self.scope["extensions"] |= self._opening["extensions"]
 
-    def judged_again(self, peer: Peer) -> float | None:
+    def judged_again(self, peer: Peer, routes: Routes) -> float | None:
         """Go on if the caller is who it was; else close, for it may come back as who it is now.
 
         Returns:
             How many seconds that may take.
         """
-        if peer.identity is not None and _standing(peer.identity) == _standing(
-            self._opening["state"]["mtls"]
-        ):
+        if peer.identity is not None and self._is_as_it_was(peer.identity, routes):
             return None
         self.stop_keepalive()
         if self.handshake_complete and not self.close_sent:
@@ -59,6 +60,14 @@ class PeerWebSocket(WebSocketsSansIOProtocol):
             self.transport.write(b"".join(self.conn.data_to_send()))
         self.transport.close()
         return CLOSE_SECONDS
+
+    def _is_as_it_was(self, identity: Identity, routes: Routes) -> bool:
+        path = canonical_path(self._opening["raw_path"])
+        return (
+            _standing(identity) == _standing(self._opening["state"]["mtls"])
+            and path is not None
+            and judge_route(routes, identity, "GET", path) is None
+        )
 
 
 def _standing(identity: Identity) -> tuple[object, ...]:

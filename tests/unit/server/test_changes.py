@@ -1,10 +1,11 @@
 """Whom a new generation concerns, and what it decides about them."""
 
 import msgspec
+import pytest
 
 from mtls_server.changes import between, keys
 from mtls_server.context import TlsSettings
-from mtls_server.contract import Client, Policy
+from mtls_server.contract import Client, Policy, Route, Rule
 from mtls_server.identity import Reason
 from mtls_server.material import Generation, Peer, build
 from tests.unit.server import pki
@@ -62,10 +63,50 @@ def test_a_public_key_that_changes_source_concerns_whom_it_vouches_for(world: Wo
     assert between(old, new) == {partner.spki}
 
 
-def test_a_peer_is_found_by_its_uri_and_by_each_authority_above_it(world: World) -> None:
+def test_a_peer_is_found_by_its_uri_its_fingerprint_and_each_authority_above_it(world: World) -> None:
     intermediate = pki.authority("intermediate", issuer=world.client_authority, path_length=0)
     peer = connected(world, pki.client(intermediate), intermediate, world.client_authority)
-    assert keys(peer) == {pki.BILLING_URI, intermediate.spki, world.client_authority.spki}
+    assert peer.identity is not None
+    fingerprint = peer.identity.fingerprint_sha256
+    assert keys(peer) == {pki.BILLING_URI, fingerprint, intermediate.spki, world.client_authority.spki}
+
+
+def by_rules(world: World, *rules: Rule) -> Generation:
+    sources = {"own": (world.client_authority.spki,), "partner": ("ab" * 32,)}
+    return generation(world, rules=rules, sources=sources)
+
+
+@pytest.mark.parametrize(
+    ("rule", "key"),
+    [
+        (Rule(uri=AUDIT_URI), AUDIT_URI),
+        (Rule(spiffe_id=AUDIT_URI), AUDIT_URI),
+        (Rule(fingerprint="0f" * 32), ":".join(["0F"] * 32)),
+        (Rule("partner", spiffe_id="spiffe://a/*"), "ab" * 32),
+        (Rule("partner", cn="audit"), "ab" * 32),
+        (Rule("partner", dns="audit.example"), "ab" * 32),
+    ],
+)
+def test_a_rule_concerns_whom_it_names_exactly_else_all_of_its_source(
+    world: World, rule: Rule, key: str
+) -> None:
+    before, behind = Rule(cn="before"), Rule(cn="behind")
+    old, new = by_rules(world, before, behind), by_rules(world, before, rule, behind)
+    assert between(old, new) == between(new, old) == {key}
+
+
+def test_rules_that_change_places_are_changed_rules(world: World) -> None:
+    one, other = Rule(uri="https://one"), Rule(uri="https://other")
+    assert between(by_rules(world, one, other), by_rules(world, other, one)) == {
+        "https://one",
+        "https://other",
+    }
+
+
+def test_routes_concern_everybody(world: World) -> None:
+    assert between(generation(world), generation(world, routes=(Route("/"),))) == {
+        world.client_authority.spki
+    }
 
 
 def test_who_is_judged_as_before_stays_the_very_peer(world: World) -> None:

@@ -30,7 +30,7 @@ def test_good_files_are_parsed(world: World) -> None:
     material = examine(world.files(), pki.NOW, x509_strict=True)
     assert material.leaf.subject == pki.name("orders")
     assert material.anchors == (world.client_authority.certificate,)
-    assert material.policy == pki.policy(world.client_authority)
+    assert material.authorisation.policy == pki.policy(world.client_authority)
 
 
 @pytest.mark.parametrize("name", [CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS, POLICY])

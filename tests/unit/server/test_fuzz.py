@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mtls_server.checks import MaterialError, examine
 from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, TRUST_ANCHORS
-from mtls_server.http import judge_head
+from mtls_server.gate import judge_head
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 

@@ -13,6 +13,7 @@ from mtls_server.context import TlsSettings
 from mtls_server.contract import Client
 from mtls_server.live import LiveConnections
 from mtls_server.material import Generation, Peer, build
+from mtls_server.routes import Routes
 from mtls_server.tls.transport import TlsTransport
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
@@ -25,13 +26,13 @@ class Protocol:
     grace: float | None = None
     judged: list[Peer] = field(default_factory=list)
 
-    def judged_again(self, peer: Peer) -> float | None:
+    def judged_again(self, peer: Peer, _routes: Routes) -> float | None:
         self.judged.append(peer)
         return self.grace
 
 
 class Broken:
-    def judged_again(self, _peer: Peer) -> float | None:
+    def judged_again(self, _peer: Peer, _routes: Routes) -> float | None:
         raise ZeroDivisionError
 
 
@@ -65,7 +66,11 @@ class Transport(TlsTransport):
 
 @dataclass
 class Log:
+    judged: list[tuple[str, bool]] = field(default_factory=list)
     cuts: list[str] = field(default_factory=list)
+
+    def peer_judged(self, by: str, *, served: bool) -> None:
+        self.judged.append((by, served))
 
     def connection_cut(self, _peername: object, _leaf: bytes, reason: str) -> None:
         self.cuts.append(reason)
@@ -117,6 +122,12 @@ def uri(number: int) -> str:
 @pytest.fixture
 def scene(world: World) -> Scene:
     return Scene(world)
+
+
+def test_the_decision_on_every_peer_is_told(scene: Scene) -> None:
+    scene.connect(0, Protocol())
+    scene.connect(10, Protocol())
+    assert scene.log.judged == [("clients", True), ("default", False)]
 
 
 def test_only_connections_that_a_change_concerns_are_visited(scene: Scene) -> None:

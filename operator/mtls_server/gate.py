@@ -1,0 +1,143 @@
+"""What is answered to requests that must not reach the application; pure."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import httptools
+import msgspec
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from mtls_server.identity import Identity
+from mtls_server.routes import Routes
+
+MAX_HEAD_BYTES: Final = 1 << 16
+MAX_HEADERS: Final = 128
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The response to a request that the application never sees."""
+
+    status: int
+    reason: str
+    message: str
+
+    def encode(self, *, with_body: bool = True) -> bytes:
+        """Return the whole response, after which the connection closes."""
+        body = self._body()
+        head = (
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
+            b"connection: close\r\n\r\n" % (STATUS_LINE[self.status], len(body))
+        )
+        return head + body if with_body else head
+
+    def _body(self) -> bytes:
+        return msgspec.json.encode({"error": {"reason": self.reason, "message": self.message}})
+
+    def application(self, *, close: bool) -> ASGI3Application:
+        """Return an ASGI application that gives this answer, and perhaps closes the connection."""
+        body = self._body()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"cache-control", b"no-store"),
+        ]
+        if close:
+            headers.append((b"connection", b"close"))
+
+        async def answer(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+            await send({"type": "http.response.start", "status": self.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+        return answer
+
+
+MALFORMED: Final = Answer(400, "malformed_request", "the request is not well-formed HTTP/1.1")
+HEAD_TOO_LARGE: Final = Answer(
+    431, "head_too_large", f"a request's head is limited to {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} fields"
+)
+ONE_HOST: Final = Answer(400, "not_one_host", "a request carries exactly one Host field")
+ENCODED_BODY_IN_1_0: Final = Answer(
+    400, "transfer_encoding_in_http_1_0", "HTTP/1.0 knows no Transfer-Encoding; send Content-Length"
+)
+BAD_TARGET: Final = Answer(
+    400,
+    "bad_target",
+    "the target is a path that begins with /, or https:// with the very Host and such a path",
+)
+AMBIGUOUS_PATH: Final = Answer(
+    400,
+    "ambiguous_path",
+    "a path is UTF-8 without . and .. segments, //, \\, %2F, control characters, broken escapes and #",
+)
+NO_ROUTE: Final = Answer(403, "no_route", "no route of the policy is about such requests")
+MISSING_ROLE: Final = Answer(403, "missing_role", "such requests need a role that the caller does not have")
+NO_UPGRADE: Final = Answer(
+    501, "upgrade_not_supported", "no protocol but WebSocket can be changed to, and that not everywhere"
+)
+
+
+def judge_head(version: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
+    """Say what is wrong with a request's head, beside what httptools refuses itself.
+
+    Args:
+        version: ``1.1`` or ``1.0``.
+        target: as the request line has it.
+        headers: names in lower case, in the order received.
+    """
+    size = len(target)
+    hosts = []
+    encoded = False
+    for name, value in headers:
+        size += len(name) + len(value)
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"transfer-encoding":
+            encoded = True
+    if size > MAX_HEAD_BYTES or len(headers) > MAX_HEADERS:
+        return HEAD_TOO_LARGE
+    if version not in {"1.0", "1.1"}:
+        return MALFORMED
+    if len(hosts) > 1 or (version == "1.1" and not hosts):
+        return ONE_HOST
+    if version == "1.0" and encoded:
+        return ENCODED_BODY_IN_1_0
+    if not target.startswith(b"/") and not _names_host(target, b"".join(hosts)):
+        return BAD_TARGET
+    return None
+
+
+def opens_websocket(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Tell whether a GET that asks for an upgrade asks for a WebSocket and nothing else (RFC 6455 §4.1)."""
+    upgrades = [value.lower() for name, value in headers if name == b"upgrade"]
+    return upgrades == [b"websocket"] and target.startswith(b"/") and not has_body(headers)
+
+
+def _names_host(target: bytes, host: bytes) -> bool:
+    """Tell whether the target is a URL with that very host, and one that uvicorn can take apart."""
+    try:
+        return target.startswith(b"https://%b/" % host) and httptools.parse_url(target).path is not None
+    except httptools.HttpParserInvalidURLError:
+        return False
+
+
+def judge_route(routes: Routes, identity: Identity, method: str, path: str) -> tuple[Answer, str] | None:
+    """Say why a caller may not send such a request, and which route decides; None: it may.
+
+    Args:
+        routes: of the policy in service; if there are none, everybody who is known may send every request.
+        identity: of the caller.
+        method: as received.
+        path: canonical.
+    """
+    if not routes:
+        return None
+    route = routes.first(method, path)
+    if route is None:
+        return NO_ROUTE, "none"
+    return None if route.permits(identity.roles) else (MISSING_ROLE, str(route))
+
+
+def has_body(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Tell whether a request comes with a body, perhaps an empty one."""
+    return any(name in {b"content-length", b"transfer-encoding"} for name, _ in headers)
