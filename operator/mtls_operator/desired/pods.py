@@ -22,10 +22,19 @@ SCRATCH_VOLUME: Final = "tmp"
 GRACE_SECONDS: Final = 30
 
 
-def pod_template(service: MTLSService, settings: Settings) -> dict[str, Any]:
-    """Build the PodTemplateSpec: ours, with the user's partial one merged over it."""
+def pod_template(service: MTLSService, settings: Settings, restarted_for: str = "") -> dict[str, Any]:
+    """Build the PodTemplateSpec: ours, with the user's partial one merged over it.
+
+    Args:
+        service: whose pods they are.
+        settings: what all pods have in common.
+        restarted_for: what they were last replaced for; another value replaces them.
+    """
     ours, partial = _generated(service, settings), service.spec.template
-    return merge(merge(ours, partial), _guard(service))
+    template = merge(merge(ours, partial), _guard(service))
+    if not restarted_for:
+        return template
+    return merge(template, {"metadata": {"annotations": {names.ANNOTATION_RESTARTED_FOR: restarted_for}}})
 
 
 def _generated(service: MTLSService, settings: Settings) -> dict[str, Any]:

@@ -14,14 +14,20 @@ from .pods import MTLS_PORT, pod_template
 Object = dict[str, Any]
 
 
-def workload(service: MTLSService, settings: Settings) -> list[Object]:
-    """Build what runs the server, in order of application; nothing where the user does (backend `none`)."""
+def workload(service: MTLSService, settings: Settings, restarted_for: str = "") -> list[Object]:
+    """Build what runs the server, in order of application; nothing where the user does (backend `none`).
+
+    Args:
+        service: whose server it is.
+        settings: what all servers have in common.
+        restarted_for: what its pods were last replaced for.
+    """
     if service.spec.certificates_only:
         return []
     objects = [service_account(service), front(service), disruption_budget(service)]
     if service.spec.network_policy.enabled:
         objects.append(network_policy(service, settings))
-    objects.append(deployment(service, settings))
+    objects.append(deployment(service, settings, restarted_for))
     return [recorded(desired) for desired in objects]
 
 
@@ -59,13 +65,13 @@ def network_policy(service: MTLSService, settings: Settings) -> Object:
     return _object(service, "networking.k8s.io/v1", "NetworkPolicy", {"spec": spec})
 
 
-def deployment(service: MTLSService, settings: Settings) -> Object:
+def deployment(service: MTLSService, settings: Settings, restarted_for: str = "") -> Object:
     """Build the Deployment of the server; a new pod is ready before an old one goes."""
     spec = {
         "replicas": service.spec.replicas,
         "selector": _pods(service),
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-        "template": pod_template(service, settings),
+        "template": pod_template(service, settings, restarted_for),
     }
     return _object(service, "apps/v1", "Deployment", {"spec": spec})
 

@@ -7,15 +7,14 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from mtls_operator.api.names import ANNOTATION_REISSUE
-from mtls_operator.pki.authority import Authority
+from mtls_operator.pki.authority import Authority, is_issued_by
 from mtls_operator.pki.bundle import decode_bundle
 from mtls_operator.pki.extensions import extension
 from mtls_operator.pki.keys import PrivateKey, decode_key
 from mtls_operator.pki.leaf import LeafProfile, leaf_validity
-from mtls_operator.pki.renewal import renewal_time, would_outlive
+from mtls_operator.pki.renewal import renewal_time, succession_time, would_outlive
 from mtls_operator.pki.validity import rfc3339
 from mtls_server.contract import CERTIFICATE, PRIVATE_KEY
 
@@ -27,6 +26,7 @@ Reason = Literal[
     "KeyMismatch",
     "WrongAuthority",
     "ProfileChanged",
+    "Revoked",
     "Requested",
     "NotYetValid",
     "Expired",
@@ -58,6 +58,7 @@ class LeafInput:
     stored: StoredLeaf | None
     profile: LeafProfile
     authority: Authority
+    """Who would sign a new one."""
     duration: timedelta
     renew_before: timedelta
     requested: str
@@ -65,6 +66,14 @@ class LeafInput:
     uid: str
     """Of the object that the leaf is issued for."""
     now: datetime
+    former: Sequence[x509.Certificate] = ()
+    """Authorities that signed before; their leaves are replaced one after the other."""
+    since: datetime | None = None
+    """Since when the authority signs; None: not yet, and leaves of former ones stay."""
+    longest: timedelta = timedelta()
+    """The longest leaf that it signs."""
+    not_before: datetime | None = None
+    """What began before is revoked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +105,18 @@ def key_mismatch(leaf: ParsedLeaf, _: LeafInput) -> Violation | None:
 
 
 def wrong_authority(leaf: ParsedLeaf, wanted: LeafInput) -> Violation | None:
-    """The authority signed it: the identifiers say so, and the signature proves it."""
+    """The authority signed it, as identifiers say and the signature proves, or a former one not long ago."""
+    if _may_stay(leaf.certificate, wanted):
+        return None
     authority = common_name(wanted.authority.certificate.subject)
     if _authority_key_id(leaf.certificate) != wanted.authority.key_id:
         issuer = common_name(leaf.certificate.issuer)[:MAX_QUOTED]
         return Violation(
             "WrongAuthority", f"The certificate was signed by {issuer!r}; {authority!r} signs now."
         )
-    try:
-        leaf.certificate.verify_directly_issued_by(wanted.authority.certificate)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return Violation("WrongAuthority", f"The certificate does not bear the signature of {authority!r}.")
-    return None
+    if is_issued_by(leaf.certificate, wanted.authority.certificate):
+        return None
+    return Violation("WrongAuthority", f"The certificate does not bear the signature of {authority!r}.")
 
 
 def profile_changed(leaf: ParsedLeaf, wanted: LeafInput) -> Violation | None:
@@ -120,6 +129,15 @@ def profile_changed(leaf: ParsedLeaf, wanted: LeafInput) -> Violation | None:
         return None
     return Violation(
         "ProfileChanged", f"The certificate differs from what is wanted: {'; '.join(differences)}."
+    )
+
+
+def revoked(leaf: ParsedLeaf, wanted: LeafInput) -> Violation | None:
+    """It began after its holder was last revoked."""
+    if wanted.not_before is None or leaf.certificate.not_valid_before_utc >= wanted.not_before:
+        return None
+    return Violation(
+        "Revoked", f"What was issued to its holder before {rfc3339(wanted.not_before)} is revoked."
     )
 
 
@@ -136,8 +154,8 @@ def requested(leaf: ParsedLeaf, wanted: LeafInput) -> Violation | None:
 def not_yet_valid(leaf: ParsedLeaf, wanted: LeafInput) -> Violation | None:
     """It holds already, or no new one would sooner; else our clock was ahead when it was issued."""
     begins = leaf.certificate.not_valid_before_utc
-    earliest = leaf_validity(wanted.authority, wanted.duration, wanted.now).not_before
-    if begins <= max(wanted.now, earliest):
+    validity = leaf_validity(wanted.authority, wanted.duration, wanted.now, wanted.not_before)
+    if begins <= max(wanted.now, validity.not_before):
         return None
     return Violation("NotYetValid", f"The certificate does not hold before {rfc3339(begins)}.")
 
@@ -165,12 +183,13 @@ CHECKS: Final[tuple[Check, ...]] = (
     key_mismatch,
     wrong_authority,
     profile_changed,
+    revoked,
     requested,
     not_yet_valid,
     expired,
     renewal_due,
 )
-"""In the order in which reasons are told. Revocation belongs before `requested`."""
+"""In the order in which reasons are told."""
 
 
 def evaluate(leaf: LeafInput, checks: Sequence[Check] = CHECKS) -> Violation | None:
@@ -185,6 +204,15 @@ def evaluate(leaf: LeafInput, checks: Sequence[Check] = CHECKS) -> Violation | N
     except ValueError as error:
         return Violation("Malformed", f"The stored certificate is damaged: {error}.")
     return next(filter(None, (check(parsed, leaf) for check in checks)), None)
+
+
+def _may_stay(certificate: x509.Certificate, wanted: LeafInput) -> bool:
+    """Whether a former authority signed it, and it is not yet its turn to be replaced."""
+    if not any(is_issued_by(certificate, former) for former in wanted.former):
+        return False
+    return wanted.since is None or wanted.now < succession_time(
+        certificate, wanted.since, wanted.longest, wanted.uid
+    )
 
 
 def _parse(stored: StoredLeaf) -> ParsedLeaf:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from cryptography import x509
 
@@ -16,7 +16,10 @@ from mtls_operator.pki.validity import rfc3339
 
 Reason = Literal["Lost", "SourceChanged", "ProfileChanged", "Requested", "Age"]
 Phase = Literal["Idle", "Prepared", "Trusted", "Signing", "Retired"]
+PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
 
+DISTRUST: Final = "distrust/"
+"""With this a request for rotation begins that has no patience."""
 MAX_RETIRING: Final = 8
 """Most generations that are still trusted when a further one is prepared, so that bundles stay small."""
 PATIENCE: Final = timedelta(minutes=5)
@@ -35,13 +38,24 @@ class AuthorityWish:
     """The user's own, which then is to sign."""
     foreign_wanted: bool
     """Whether the spec names one of the user's own, although it may not be usable now."""
-    requested: str
-    """A person's request that was not followed yet; empty: none."""
+    request: str
+    """What a person asks for, followed or not; empty: nothing."""
+    requested: bool
+    """Whether that is still to be followed."""
+    distrust: bool
+    """Whether the one that signs is no longer to be trusted, at once."""
+    longest: timedelta
+    """The longest leaf that is to be signed."""
     propagation: timedelta
     """How long verifiers get to pick up a new bundle, where they do not acknowledge it."""
     uid: str
     """Of the service."""
     now: datetime
+
+    @property
+    def unusable(self) -> bool:
+        """Whether the spec names a CA that can not sign: the last good one goes on."""
+        return self.foreign_wanted and self.foreign is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +107,7 @@ CHECKS: Final[tuple[Check, ...]] = (source_changed, profile_changed, requested, 
 def evaluate(generations: Generations, wish: AuthorityWish, checks: Sequence[Check] = CHECKS) -> Cause | None:
     """Say why a successor must be prepared; None: there is one, or need be none."""
     signing = generations.signing
-    if generations.next is not None or len(generations.retiring) >= MAX_RETIRING:
+    if generations.next is not None or len(generations.retiring) >= MAX_RETIRING or wish.unusable:
         return None
     if signing is None:
         return Cause("Lost", "its key is lost")
@@ -106,11 +120,14 @@ def rotation_due(signing: Authority, generations: Generations, wish: AuthorityWi
     return rotation_time(signing, min(lead, signing.not_after - signing.validity.not_before), wish.uid)
 
 
-def deadline(generations: Generations) -> datetime:
-    """Return when the successor must sign, whoever does not trust it: twice the longest leaf before the end."""
-    ends = [generations.signing.not_after] if generations.signing else []
-    ends += [each.until for each in generations.retiring] if not ends else []
-    return max(ends) - 2 * generations.longest
+def deadline(generations: Generations) -> datetime | None:
+    """Return when the successor signs, trusted or not: twice the longest leaf before the end of what signs.
+
+    Where a key is lost, that is when all its leaves have ended.
+    """
+    if generations.signing is None:
+        return max((each.until for each in generations.retiring), default=None)
+    return generations.signing.not_after - 2 * generations.longest
 
 
 def is_same_trust(known: Authority, other: Authority) -> bool:
@@ -147,7 +164,9 @@ class Gate:
 
     bundles_since: datetime | None
     """Since when every bundle for them has it; None: one has it not."""
-    verifiers: str
+    lacking: str = ""
+    """Which bundle has it not, in words."""
+    verifiers: str = "callers"
     """Who they are, in words."""
     pods: tuple[PodTrust, ...] | None = None
     """None: they can not be asked, and only time tells."""
@@ -167,7 +186,7 @@ class Waiting:
 def waiting_for(gate: Gate, propagation: timedelta, now: datetime) -> Waiting | None:
     """Say what is still waited for; None: the gate is open."""
     if gate.bundles_since is None:
-        return Waiting(f"it has not reached the bundle of every one of {gate.verifiers}")
+        return Waiting(gate.lacking)
     opens = gate.bundles_since + propagation
     if gate.pods is None:
         if now >= opens:
@@ -186,19 +205,15 @@ def waiting_for(gate: Gate, propagation: timedelta, now: datetime) -> Waiting | 
     return Waiting(f"{trusting}/{len(gate.pods)} pods; {details}{more}", opens if only_time else None)
 
 
-def is_overdue(pod: PodTrust, ends: datetime, now: datetime) -> bool:
-    """Tell whether a pod that answers, but does not trust, must be replaced to help it.
+def restart_time(since: datetime, ends: datetime | None) -> datetime:
+    """Return when a pod that answers, but does not trust a new authority, is replaced to help it.
 
     That is after `PATIENCE`, or after half of the time that is left, whichever is less.
+
+    Args:
+        since: since when the pod could trust it.
+        ends: when the authority signs, trusted or not; None: it does already.
     """
-    return restart_time(pod, ends) <= now if _is_stale(pod) else False
-
-
-def restart_time(pod: PodTrust, ends: datetime) -> datetime:
-    """Return when a pod that does not trust the authority is replaced; only for one with `since`."""
-    since = pod.since or ends
+    if ends is None:
+        return since + PATIENCE
     return since + max(min(PATIENCE, (ends - since) / 2), timedelta())
-
-
-def _is_stale(pod: PodTrust) -> bool:
-    return not pod.trusts and not pod.unreachable and pod.since is not None

@@ -1,79 +1,108 @@
-"""Decide about the authority Secret: the precious one, created once and never rebuilt over what is there."""
+"""Decide about the authority Secret: the precious one, which says all that rotation goes by."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import get_args
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from mtls_operator.api import defaults, names
-from mtls_operator.api.settings import Settings
-from mtls_operator.api.types import MTLSService
+from mtls_operator.desired.keyring import ROLES, Keyring, encode_keyring
 from mtls_operator.desired.secrets import authority_secret
-from mtls_operator.pki.authority import Authority, Role, decode_authority, encode_authority, issue_authority
+from mtls_operator.pki.authority import Authority, issue_authority
 from mtls_operator.pki.entropy import Entropy
+from mtls_operator.pki.generations import Generations
+from mtls_operator.policies.rotation import DISTRUST, AuthorityWish
 
+from .gates import gate
 from .ownership import Ownership, ownership
-from .plan import Create, Plan, Problem, Replace, name_taken
+from .plan import Create, Notice, Plan, Problem, Replace, name_taken
 from .ports import SECRET, Object, Ref
+from .recovery import mark, read_keyring, wanted_longest
+from .revocation import next_end, revoke
+from .rotation import Rotation, advance
 from .secrets import decode_data, merged, metadata_differs
+from .sources import wanted_authority
 from .world import World
 
-ROLES: tuple[Role, ...] = get_args(Role)
 AUTHORITY_INVALID = "AuthorityInvalid"
 
 
-@dataclass(frozen=True, slots=True)
-class Authorities:
-    """The two authorities of a service: what callers trust, and what the server trusts."""
+def decide_authorities(world: World, entropy: Entropy) -> tuple[Keyring | None, tuple[Rotation, ...], Plan]:
+    """Return what is stored, how far rotation is, and what to do about the authority Secret.
 
-    server: Authority
-    client: Authority
-
-
-def decide_authorities(world: World, entropy: Entropy) -> tuple[Authorities | None, Plan]:
-    """Return the authorities when their Secret is there and sound, and what to do about it."""
+    All that changes is one write, and nothing is signed on the strength of it before it is stored.
+    """
     service, stored = world.service, world.authority
     ref = Ref(SECRET, world.settings.namespace, names.authority_secret(service.metadata.uid))
-    if ref in world.taken:
-        return None, name_taken(ref, world.now)
-    if stored is None:
-        body = _issue(service, world.settings, world.now, entropy)
-        return None, Plan(writes=(Create(SECRET, body),))
-    if ownership(stored, service) is not Ownership.OURS and not _names_owner(stored, service):
-        return None, name_taken(ref, world.now)
+    if ref in world.taken or (stored is not None and not _is_ours(stored, world)):
+        return None, (), name_taken(ref, world.now)
     try:
-        authorities = _decode(stored)
+        keyring = read_keyring(world)
     except ValueError as error:
-        message = (
-            f"Secret {ref.namespace}/{ref.name} holds no usable authority ({error}): restore it from a "
-            "backup, or delete it to start anew, which interrupts callers until they have the new trust"
-        )
-        return None, Plan(problems=(Problem(AUTHORITY_INVALID, message),))
-    wanted = authority_secret(service, world.settings, decode_data(stored))
-    if metadata_differs(wanted, stored):
-        return authorities, Plan(writes=(Replace(SECRET, merged(wanted, stored)),))
-    return authorities, Plan()
+        message = f"Secret {ref.namespace}/{ref.name} can not be used: {error}"
+        return None, (), Plan(problems=(Problem(AUTHORITY_INVALID, message),))
+    rotations = tuple(_advance(world, keyring.of(role), entropy) for role in ROLES)
+    advanced = keyring
+    for rotation in rotations:
+        advanced = advanced.with_(rotation.generations)
+    advanced = revoke(world, advanced)
+    wakes = [next_end(advanced, world.now), *(rotation.wake for rotation in rotations)]
+    write = _write(world, advanced, _summary(rotations))
+    return keyring, rotations, Plan(writes=write, wake=min(filter(None, wakes), default=None))
 
 
-def _issue(service: MTLSService, settings: Settings, now: datetime, entropy: Entropy) -> Object:
-    owner = f"{service.metadata.namespace}/{service.metadata.name}"
-    data = {}
-    for role in ROLES:
-        authority = issue_authority(
-            role, owner, defaults.authority_duration(getattr(service.spec.authority, role)), now, entropy
-        )
-        data[f"{role}.crt"], data[f"{role}.key"] = encode_authority(authority)
-    return authority_secret(service, settings, data)
+def _advance(world: World, generations: Generations, entropy: Entropy) -> Rotation:
+    role, longest = generations.role, wanted_longest(world, generations.role)
+    remembering = replace(generations, longest=max(generations.longest, longest))
+    wish = _wish(world, remembering)
+
+    def make() -> Authority:
+        metadata = world.service.metadata
+        owner = f"{metadata.namespace}/{metadata.name}"
+        return wish.foreign or issue_authority(role, owner, wish.duration, world.now, entropy)
+
+    return advance(remembering, wish, make, partial(gate, world, remembering))
 
 
-def _decode(stored: Object) -> Authorities:
-    data = decode_data(stored)
-    decoded = {
-        role: decode_authority(role, data.get(f"{role}.crt", b""), data.get(f"{role}.key", b""))
-        for role in ROLES
-    }
-    return Authorities(**decoded)
+def _wish(world: World, generations: Generations) -> AuthorityWish:
+    service, role = world.service, generations.role
+    source = getattr(service.spec.authority, role)
+    request = mark(service.metadata.annotations.get(names.ANNOTATION_ROTATE_AUTHORITY, ""))
+    requested = request not in {"", generations.rotated_for}
+    given = wanted_authority(world, role)
+    return AuthorityWish(
+        duration=defaults.authority_duration(source),
+        foreign=given if isinstance(given, Authority) else None,
+        foreign_wanted=source.secret_ref is not None,
+        request=request,
+        requested=requested,
+        distrust=requested and request.startswith(DISTRUST),
+        longest=wanted_longest(world, role),
+        propagation=defaults.propagation(service),
+        uid=service.metadata.uid,
+        now=world.now,
+    )
 
 
-def _names_owner(stored: Object, service: MTLSService) -> bool:
+def _write(world: World, keyring: Keyring, notice: Notice | None) -> tuple[Create | Replace, ...]:
+    data = encode_keyring(keyring)
+    wanted, stored = authority_secret(world.service, world.settings, data), world.authority
+    if stored is None:
+        return (Create(SECRET, wanted, notice),)
+    if data == decode_data(stored) and not metadata_differs(wanted, stored):
+        return ()
+    return (Replace(SECRET, merged(wanted, stored), notice),)
+
+
+def _summary(rotations: Iterable[Rotation]) -> Notice | None:
+    """Tell of the steps of both authorities at once, since they are one write."""
+    notices: Sequence[Notice] = [rotation.notice for rotation in rotations if rotation.notice]
+    if not notices:
+        return None
+    gravest = next((notice for notice in notices if notice.severity == "Warning"), notices[0])
+    return replace(gravest, message="; ".join(notice.message for notice in notices))
+
+
+def _is_ours(stored: Object, world: World) -> bool:
     """The name carries the UID, in a namespace where only we write: enough when every label was stripped."""
-    return bool(stored["metadata"]["name"] == names.authority_secret(service.metadata.uid))
+    named = stored["metadata"]["name"] == names.authority_secret(world.service.metadata.uid)
+    return named or ownership(stored, world.service) is Ownership.OURS

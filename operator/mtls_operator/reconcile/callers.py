@@ -41,7 +41,8 @@ def callers(world: World) -> Iterator[Caller]:
 
 def revoked_identities(world: World) -> frozenset[str]:
     """Return the identities that the spec says to refuse."""
-    return frozenset(client_uri(world, client.name) for client in world.service.spec.clients if client.revoked)
+    clients = world.service.spec.clients
+    return frozenset(client_uri(world, client.name) for client in clients if client.revoked)
 
 
 def client_uri(world: World, client: str) -> str:

@@ -12,6 +12,7 @@ from typing import Literal
 from mtls_operator.api import names
 from mtls_server import contract
 
+from .gates import unfinished
 from .plan import Plan, Probe, Touch
 from .ports import POD, Object, Ref
 from .secrets import decode_data
@@ -48,17 +49,20 @@ def served_digest(world: World) -> str | None:
 
 def running_pods(world: World) -> Iterator[Object]:
     """Return the pods that can be asked: those with an address that are not finished."""
-    for pod in world.pods:
-        status = pod.get("status") or {}
-        if status.get("podIP") and status.get("phase") not in {"Succeeded", "Failed"}:
-            yield pod
+    return (pod for pod in unfinished(world.pods) if (pod.get("status") or {}).get("podIP"))
 
 
-def decide_delivery(world: World, digest: str) -> tuple[list[PodReport], Plan]:
-    """Bring every pod to the delivery of this digest, and report how far each is."""
+def decide_delivery(world: World, digest: str, *, rotating: bool) -> tuple[list[PodReport], Plan]:
+    """Bring every pod to the delivery of this digest, and report how far each is.
+
+    Args:
+        world: where pods are, and what they said.
+        digest: of the delivery.
+        rotating: whether an authority is; then those that have it are asked again and again, too.
+    """
     reports, plan = [], Plan()
     for pod in running_pods(world):
-        report, step = _decide_pod(world, pod, digest)
+        report, step = _decide_pod(world, pod, digest, rotating=rotating)
         reports.append(report)
         plan += step
     return reports, plan
@@ -82,12 +86,13 @@ def next_step(delivery: Delivery, digest: str) -> tuple[Step, datetime | None]:
     return "ask", delivery.probed_at + ASK_ALWAYS
 
 
-def _decide_pod(world: World, pod: Object, digest: str) -> tuple[PodReport, Plan]:
+def _decide_pod(world: World, pod: Object, digest: str, *, rotating: bool) -> tuple[PodReport, Plan]:
     metadata, address = pod["metadata"], pod["status"]["podIP"]
     name, uid = metadata["name"], metadata["uid"]
     delivery = world.deliveries.get(uid, Delivery())
     if delivery.served == digest and not delivery.error:
-        return PodReport(name, acknowledged=True, settling=False, version=delivery.version), Plan()
+        report = PodReport(name, acknowledged=True, settling=False, version=delivery.version)
+        return report, _ask_again(world, uid, address, delivery) if rotating else Plan()
     detail = delivery.error or f"{name} still serves generation {delivery.generation}"
     report = PodReport(name, acknowledged=False, settling=_settling(delivery, digest), detail=detail)
     step, not_before = next_step(delivery, digest)
@@ -98,6 +103,14 @@ def _decide_pod(world: World, pod: Object, digest: str) -> tuple[PodReport, Plan
         return report, Plan(probes=(Probe(uid, address),))
     attempt = delivery.touches + 1 if delivery.wanted == digest else 1
     return report, Plan(touches=(Touch(Ref(POD, metadata["namespace"], name), uid, digest, attempt),))
+
+
+def _ask_again(world: World, uid: str, address: str, delivery: Delivery) -> Plan:
+    """Ask a pod that has what was delivered whether it still has."""
+    due = (delivery.probed_at or world.now) + ASK_ALWAYS
+    if world.now < due <= world.now + ASK_ALWAYS:
+        return Plan(wake=due)
+    return Plan(probes=(Probe(uid, address),))
 
 
 def _settling(delivery: Delivery, digest: str) -> bool:

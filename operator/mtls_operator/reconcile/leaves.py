@@ -1,7 +1,7 @@
 """Decide about the leaf Secrets: the server's and each client's."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,15 +9,17 @@ from cryptography import x509
 
 from mtls_operator.api import names
 from mtls_operator.desired import secrets
+from mtls_operator.pki.authority import Authority, is_issued_by
 from mtls_operator.pki.bundle import decode_bundle, encode_bundle
 from mtls_operator.pki.entropy import Entropy
 from mtls_operator.pki.keys import encode_key
 from mtls_operator.pki.leaf import issue_leaf
-from mtls_operator.pki.renewal import renewal_time
+from mtls_operator.pki.renewal import last_moment, renewal_time, succession_time
 from mtls_operator.pki.validity import rfc3339
 from mtls_operator.policies.leaf import LeafInput, StoredLeaf, evaluate
 from mtls_server.contract import CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS
 
+from .gates import trust_since
 from .keystores import Stores, stores
 from .ownership import Ownership, made_by_us, ownership
 from .plan import Create, Delete, Notice, Plan, Problem, Replace, name_taken
@@ -31,9 +33,11 @@ CONTENTS_CHANGED = "ContentsChanged"
 CANNOT_ISSUE = "CannotIssue"
 MAX_REASON = 1024
 """Most characters of the annotation that says why; longer ones are not ours."""
-ROUTINE = frozenset({"RenewalDue"})
+TRUST_CHANGED = "TrustChanged"
+AUTHORITY_LOST = "AuthorityLost"
+ROUTINE = frozenset({"RenewalDue", TRUST_CHANGED})
 """Reasons that make no Event: a write per renewal, for what status and log say anyway."""
-STILL_SERVING = frozenset({"ProfileChanged", "Requested", "RenewalDue", CONTENTS_CHANGED})
+STILL_SERVING = frozenset({"ProfileChanged", "Requested", "RenewalDue", CONTENTS_CHANGED, TRUST_CHANGED})
 """Reasons for a new leaf while the stored one is as good as ever to whoever verifies it."""
 
 
@@ -87,6 +91,10 @@ class _Material:
     chain: bytes
     key: bytes
     leaf: x509.Certificate
+    duration: str
+    """How many seconds it was made for."""
+    requested: str
+    """The request for re-issue that it was made under."""
 
 
 def decide_leaf(
@@ -105,14 +113,19 @@ def decide_leaf(
         taken = name_taken(wanted.ref, world.now)
         return LeafReport(wanted.ref.name, wanted.client, problem=taken.problems[0]), taken
     stored = _Stored(observed, decode_data(observed)) if observed else None
-    cause = _cause(world, wanted, stored)
+    signer = wanted.generations.signing or wanted.generations.next
+    if signer is None:
+        return _cannot_issue(wanted, f"there is no {wanted.generations.role} authority that could sign")
+    cause = _cause(world, wanted, signer, stored)
     if stored is not None and cause is None:
         return _keep(world, wanted, stored)
     cause = cause or MISSING
+    if wanted.generations.signing is None and not _is_ending(world, wanted, stored, cause):
+        return _wait_for_authority(world, wanted, stored, cause)
     if not may_issue:
         return _report_until_written(world, wanted, stored, cause), Plan(more=True)
     try:
-        material = _issue(world, wanted, entropy)
+        material = _issue(world, wanted, signer, entropy)
     except ValueError as error:
         return _cannot_issue(wanted, str(error))
     return _write(world, wanted, stored, material, cause)
@@ -130,9 +143,10 @@ def decide_obsolete(world: World, wanted: Collection[Ref]) -> Plan:
     return Plan(writes=tuple(writes))
 
 
-def _cause(world: World, wanted: WantedLeaf, stored: _Stored | None) -> Cause | None:
+def _cause(world: World, wanted: WantedLeaf, signer: Authority, stored: _Stored | None) -> Cause | None:
     if stored is not None and ownership(stored.observed, world.service) is Ownership.ABANDONED:
         return TAKEN_OVER
+    generations = wanted.generations
     violation = evaluate(
         LeafInput(
             stored=StoredLeaf(
@@ -144,7 +158,11 @@ def _cause(world: World, wanted: WantedLeaf, stored: _Stored | None) -> Cause | 
             if stored
             else None,
             profile=wanted.profile,
-            authority=wanted.authority,
+            authority=signer,
+            former=generations.former,
+            since=generations.since if generations.signing else None,
+            longest=generations.longest,
+            not_before=wanted.not_before,
             duration=wanted.duration,
             renew_before=wanted.renew_before,
             requested=_requested(world),
@@ -157,11 +175,13 @@ def _cause(world: World, wanted: WantedLeaf, stored: _Stored | None) -> Cause | 
 
 def _keep(world: World, wanted: WantedLeaf, stored: _Stored) -> tuple[LeafReport, Plan]:
     """Keep the leaf, and mend what is around it."""
-    material = _stored_material(stored)
+    material = _with_intermediates(wanted, _stored_material(stored))
     body = _secret(world, wanted, material, stored, stored.reason)
     changed = differences(body, stored.observed)
     if changed:
-        cause = Cause(CONTENTS_CHANGED, f"{', '.join(changed)} differed from what is wanted")
+        rotated = TRUST_ANCHORS in changed and _anchors(stored) & set(decode_bundle(wanted.anchors))
+        reason = TRUST_CHANGED if rotated else CONTENTS_CHANGED
+        cause = Cause(reason, f"{', '.join(changed)} differed from what is wanted")
         return _write(world, wanted, stored, material, cause)
     problem = wanted.stores.problem if wanted.stores else None
     return _report(world, wanted, material.leaf, stored.reason), Plan(
@@ -174,7 +194,7 @@ def _write(
 ) -> tuple[LeafReport, Plan]:
     reason = f"{cause.reason}: {cause.message}"[:MAX_REASON]
     body = _secret(world, wanted, material, stored, reason)
-    notice = _notice(world, wanted, cause)
+    notice = _notice(world, wanted, stored, cause)
     write = Replace(SECRET, merged(body, stored.observed), notice) if stored else Create(SECRET, body, notice)
     return _report_until_written(world, wanted, stored, cause), Plan(writes=(write,))
 
@@ -185,7 +205,13 @@ def _requested(world: World) -> str:
 
 def _stored_material(stored: _Stored) -> _Material:
     chain = stored.data[CERTIFICATE]
-    return _Material(chain, stored.data[PRIVATE_KEY], x509.load_pem_x509_certificate(chain))
+    return _Material(
+        chain=chain,
+        key=stored.data[PRIVATE_KEY],
+        leaf=x509.load_pem_x509_certificate(chain),
+        duration=stored.annotation(names.ANNOTATION_DURATION),
+        requested=stored.annotation(names.ANNOTATION_REISSUE),
+    )
 
 
 def _cannot_issue(wanted: WantedLeaf, why: str) -> tuple[LeafReport, Plan]:
@@ -193,9 +219,47 @@ def _cannot_issue(wanted: WantedLeaf, why: str) -> tuple[LeafReport, Plan]:
     return LeafReport(wanted.ref.name, wanted.client, problem=problem), Plan(problems=(problem,))
 
 
-def _issue(world: World, wanted: WantedLeaf, entropy: Entropy) -> _Material:
-    leaf = issue_leaf(wanted.authority, wanted.profile, wanted.duration, world.now, entropy)
-    return _Material(encode_bundle([leaf.certificate]), encode_key(leaf.key), leaf.certificate)
+def _issue(world: World, wanted: WantedLeaf, signer: Authority, entropy: Entropy) -> _Material:
+    leaf = issue_leaf(
+        signer, wanted.profile, wanted.duration, world.now, entropy, not_before=wanted.not_before
+    )
+    return _Material(
+        chain=encode_bundle([leaf.certificate, *signer.intermediates]),
+        key=encode_key(leaf.key),
+        leaf=leaf.certificate,
+        duration=str(int(wanted.duration.total_seconds())),
+        requested=_requested(world),
+    )
+
+
+def _with_intermediates(wanted: WantedLeaf, material: _Material) -> _Material:
+    """Show what lies between leaf and root as it is now: a CA of the user's own may get a new certificate."""
+    signing = wanted.generations.signing
+    if signing is None or not is_issued_by(material.leaf, signing.certificate):
+        return material
+    leaf, *shown = decode_bundle(material.chain)
+    if tuple(shown) == signing.intermediates:
+        return material
+    return replace(material, chain=encode_bundle([leaf, *signing.intermediates]))
+
+
+def _is_ending(world: World, wanted: WantedLeaf, stored: _Stored | None, cause: Cause) -> bool:
+    """Whether a leaf whose authority is lost would end before another one is trusted."""
+    if stored is None or cause.reason not in {*STILL_SERVING, "Expired"}:
+        return False
+    return world.now >= last_moment(_stored_material(stored).leaf, wanted.duration)
+
+
+def _wait_for_authority(
+    world: World, wanted: WantedLeaf, stored: _Stored | None, cause: Cause
+) -> tuple[LeafReport, Plan]:
+    """Sign nothing, as nobody trusts yet who would; what serves goes on."""
+    if stored is None or cause.reason not in STILL_SERVING:
+        why = f"the {wanted.generations.role} authority is lost, and its successor is not trusted yet"
+        problem = Problem(AUTHORITY_LOST, f"{cause.message} {why}")
+        return LeafReport(wanted.ref.name, wanted.client, problem=problem), Plan()
+    report, plan = _keep(world, wanted, stored)
+    return report, plan + Plan(wake=last_moment(_stored_material(stored).leaf, wanted.duration))
 
 
 def _secret(
@@ -203,17 +267,18 @@ def _secret(
 ) -> Object:
     leaf = material.leaf
     annotations = {
-        names.ANNOTATION_DURATION: str(int(wanted.duration.total_seconds())),
+        names.ANNOTATION_DURATION: material.duration,
         names.ANNOTATION_SERIAL: f"{leaf.serial_number:x}",
         names.ANNOTATION_NOT_BEFORE: rfc3339(leaf.not_valid_before_utc),
         names.ANNOTATION_NOT_AFTER: rfc3339(leaf.not_valid_after_utc),
         names.ANNOTATION_RENEWAL_TIME: rfc3339(_renewal_time(world, wanted, leaf)),
         names.ANNOTATION_REASON: reason,
+        names.ANNOTATION_TRUST_SINCE: _trust_since(world.now, wanted, stored),
     }
     if stored is None and _is_new(world, wanted):
         annotations |= restarted_at_first(wanted.restart, material.chain, wanted.anchors)
-    if _requested(world):
-        annotations[names.ANNOTATION_REISSUE] = _requested(world)
+    if material.requested:
+        annotations[names.ANNOTATION_REISSUE] = material.requested
     if wanted.client is None:
         return secrets.server_secret(
             world.service,
@@ -223,7 +288,6 @@ def _secret(
             policy=wanted.policy,
             annotations=annotations,
         )
-    annotations[names.ANNOTATION_TRUST_SINCE] = _trust_since(world.now, wanted, stored)
     further = _stores(world, wanted, material, stored)
     if further.seal:
         annotations[names.ANNOTATION_STORES] = further.seal
@@ -253,27 +317,43 @@ def _renewal_time(world: World, wanted: WantedLeaf, leaf: x509.Certificate) -> d
 
 def _next_look(world: World, wanted: WantedLeaf, leaf: x509.Certificate) -> datetime | None:
     """When this leaf is due; one that is due but can not outlive itself is looked at again at its end."""
-    moments = (_renewal_time(world, wanted, leaf), leaf.not_valid_after_utc)
+    generations = wanted.generations
+    moments = [_renewal_time(world, wanted, leaf), leaf.not_valid_after_utc]
+    if generations.was_signed_before(leaf):
+        uid = world.service.metadata.uid
+        moments.append(succession_time(leaf, generations.since, generations.longest, uid))
     return min((moment for moment in moments if moment > world.now), default=None)
 
 
 def _trust_since(now: datetime, wanted: WantedLeaf, stored: _Stored | None) -> str:
     """When the newest anchor was added: kept while the bundle already holds every anchor wanted."""
-    if stored is None:
+    if stored is None or not _anchors(stored) >= set(decode_bundle(wanted.anchors)):
         return rfc3339(now)
+    return rfc3339(trust_since(stored.observed, now))
+
+
+def _anchors(stored: _Stored) -> set[x509.Certificate]:
     try:
-        present = set(decode_bundle(stored.data.get(TRUST_ANCHORS, b"")))
+        return set(decode_bundle(stored.data.get(TRUST_ANCHORS, b"")))
     except ValueError:
-        present = set()
-    since = stored.annotation(names.ANNOTATION_TRUST_SINCE)
-    return since if since and present >= set(decode_bundle(wanted.anchors)) else rfc3339(now)
+        return set()
 
 
-def _notice(world: World, wanted: WantedLeaf, cause: Cause) -> Notice | None:
+def _notice(world: World, wanted: WantedLeaf, stored: _Stored | None, cause: Cause) -> Notice | None:
+    if wanted.generations.signing is None and cause.reason not in {CONTENTS_CHANGED, TRUST_CHANGED}:
+        message = f"Secret {wanted.ref.name} was signed by an authority that not all trust yet, lest it end"
+        return Notice("Warning", AUTHORITY_LOST, message)
     first_issue = cause.reason == MISSING.reason and not _known(world, wanted)
-    if first_issue or cause.reason in ROUTINE:
+    if first_issue or cause.reason in ROUTINE or _is_succession(wanted, stored, cause):
         return None
     return Notice("Normal", cause.reason, f"Secret {wanted.ref.name} was written: {cause.message}")
+
+
+def _is_succession(wanted: WantedLeaf, stored: _Stored | None, cause: Cause) -> bool:
+    """Whether a leaf gives way to one of a new authority, which is told of once, not for each leaf."""
+    if stored is None or cause.reason != "WrongAuthority":
+        return False
+    return wanted.generations.was_signed_before(_stored_material(stored).leaf)
 
 
 def _is_new(world: World, wanted: WantedLeaf) -> bool:
@@ -297,7 +377,7 @@ def _report_until_written(
     world: World, wanted: WantedLeaf, stored: _Stored | None, cause: Cause
 ) -> LeafReport:
     """Report what is stored: the write may be refused."""
-    if stored is not None and cause.reason in STILL_SERVING:
+    if stored and (cause.reason in STILL_SERVING or _is_succession(wanted, stored, cause)):
         return _report(world, wanted, _stored_material(stored).leaf, stored.reason)
     return LeafReport(wanted.ref.name, wanted.client, problem=Problem(*cause))
 

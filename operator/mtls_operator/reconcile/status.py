@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from mtls_operator.api import names
 from mtls_operator.api.types import Condition
+from mtls_operator.desired.keyring import ROLES
 from mtls_operator.desired.metadata import selector
-from mtls_operator.pki.authority import Authority
 from mtls_operator.pki.bundle import fingerprint
+from mtls_operator.pki.generations import Generations
 from mtls_operator.pki.validity import rfc3339
+from mtls_operator.policies.rotation import PHASES
 
 from .decide import Report
 from .leaves import LeafReport
@@ -35,7 +37,10 @@ class Aspect(NamedTuple):
 
 def first_sight(world: World) -> Object:
     """Return the status that claims a service for this instance before anything is done for it."""
-    types = ("Ready", "Reconciling", "Stalled", "CertificatesIssued", "TrustPropagated", "Available")
+    types = (
+        *("Ready", "Reconciling", "Stalled", "CertificatesIssued", "TrustPropagated", "AuthorityRotating"),
+        "Available",
+    )
     aspects = [Aspect(kind, "Unknown", "FirstSight", "not looked at yet") for kind in types]
     return {"instance": world.settings.identity, "conditions": _conditions(world, aspects)}
 
@@ -52,7 +57,7 @@ def build_status(world: World, report: Report, problems: tuple[Problem, ...]) ->
         "conditions": _conditions(world, list(_aspects(world, report, problems))),
         "serverCertificate": _server_certificate(server),
         "clients": [_client(leaf) for leaf in sorted(clients, key=_urgency)[:MAX_CLIENTS]],
-        "clientsTotal": len(world.service.spec.clients),
+        "clientsTotal": len(clients),
         "clientsReady": sum(1 for leaf in clients if not leaf.problem),
         "nextExpiry": rfc3339(min(expiries)) if expiries else None,
         "authorities": _authorities(report),
@@ -82,6 +87,7 @@ def _aspects(world: World, report: Report, problems: tuple[Problem, ...]) -> Ite
     yield stalled
     yield issued
     yield _trust_propagated(world, report)
+    yield _authority_rotating(report)
     yield available
 
 
@@ -106,6 +112,16 @@ def _trust_propagated(world: World, report: Report) -> Aspect:
         details = "; ".join(pod.detail for pod in lagging[:3])
         return Aspect("TrustPropagated", "False", "PodsLagging", f"{message}; {details}")
     return Aspect("TrustPropagated", "True", "Acknowledged", message)
+
+
+def _authority_rotating(report: Report) -> Aspect:
+    """Tell of rotation, which is no reason not to be ready."""
+    rotating = [rotation for rotation in report.rotations if rotation.phase != "Idle"]
+    if not rotating:
+        return Aspect("AuthorityRotating", "False", "Idle", "")
+    reason = min((rotation.phase for rotation in rotating), key=PHASES.index)
+    message = "; ".join(f"{each.generations.role}: {each.message or each.phase}" for each in rotating)
+    return Aspect("AuthorityRotating", "True", reason, message)
 
 
 def _available(world: World) -> Aspect:
@@ -218,17 +234,22 @@ def _urgency(leaf: LeafReport) -> tuple[bool, str, str]:
 
 
 def _authorities(report: Report) -> Object | None:
-    if report.authorities is None:
+    if report.keyring is None:
         return None
-    return {"server": _authority(report.authorities.server), "client": _authority(report.authorities.client)}
+    return {role: _authority(report.keyring.of(role)) for role in ROLES}
 
 
-def _authority(authority: Authority) -> Object:
-    certificate = authority.certificate
+def _authority(generations: Generations) -> Object:
+    anchors = {"anchors": [fingerprint(anchor) for anchor in generations.anchors]}
+    newest = generations.signing or generations.next
+    if newest is None:
+        return anchors
+    certificate = newest.certificate
     return {
         "fingerprint": fingerprint(certificate),
         "notBefore": rfc3339(certificate.not_valid_before_utc),
         "notAfter": rfc3339(certificate.not_valid_after_utc),
+        **anchors,
     }
 
 

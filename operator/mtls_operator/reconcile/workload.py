@@ -12,11 +12,15 @@ from .world import World
 _BY_KIND = {resource.kind: resource for resource in WORKLOAD}
 
 
-def decide_workload(world: World) -> Plan:
+def decide_workload(world: World, restart: str = "") -> Plan:
     """Apply what is missing or altered, delete what is no longer wanted.
 
     The Deployment waits for its Secret, since pods that can not mount it would only back off, and for its
     ServiceAccount, since pods must never run under one of somebody else's.
+
+    Args:
+        world: what there is.
+        restart: what the pods must be replaced for, once; empty: nothing.
     """
     name = world.service.metadata.name
     needed = (
@@ -26,12 +30,20 @@ def decide_workload(world: World) -> Plan:
     deployable = all(item and ownership(item, world.service) is Ownership.OURS for item in needed)
     plan = Plan()
     wanted = set()
-    for body in workload(world.service, world.settings):
+    for body in workload(world.service, world.settings, restart or _restarted_for(world)):
         resource = _BY_KIND[body["kind"]]
         wanted.add((resource.kind, body["metadata"]["name"]))
         if resource != DEPLOYMENT or deployable:
             plan += _decide_object(world, resource, body)
     return plan + _decide_obsolete(world, wanted)
+
+
+def _restarted_for(world: World) -> str:
+    """Return what the pods were last replaced for: without it, they would be once more."""
+    deployment = world.workload.get((DEPLOYMENT.kind, world.service.metadata.name), {})
+    template = (deployment.get("spec") or {}).get("template") or {}
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    return str(annotations.get(names.ANNOTATION_RESTARTED_FOR, ""))
 
 
 def _decide_object(world: World, resource: Resource, body: Object) -> Plan:

@@ -22,6 +22,8 @@ class Delivery:
     """Number of that generation, counted by the pod."""
     version: str = ""
     """Version of the server in the pod."""
+    anchors: frozenset[str] = frozenset()
+    """Key ids of the authorities that the pod said it trusts."""
     error: str = ""
     """Why it could not be asked the last time, in words; empty when it answered."""
     failures: int = 0
@@ -39,6 +41,7 @@ class Delivery:
             served=state.digest,
             generation=state.generation,
             version=state.version,
+            anchors=frozenset(state.anchors),
             error="",
             failures=0,
             probed_at=now,

@@ -6,7 +6,7 @@ from tests.unit.desired.builders import service
 def test_clients_are_known_by_the_uri_of_their_certificates() -> None:
     orders = service(clients=[{"name": "billing", "roles": ["reader"], "tenant": "acme"}, {"name": "audit"}])
 
-    result = policy(orders, server_names=["orders", "orders.shop"], own_authorities=["ab", "cd"])
+    result = policy(orders, server_names=["orders", "orders.shop"], own_authorities=["ab", "cd"], revoked={})
 
     assert result.server_names == ("orders", "orders.shop")
     assert result.sources == {"own": ("ab", "cd")}
@@ -21,16 +21,16 @@ def test_clients_are_known_by_the_uri_of_their_certificates() -> None:
 def test_the_trust_domain_is_the_users() -> None:
     orders = service(certificates={"trustDomain": "example.org"}, clients=[{"name": "billing"}])
 
-    clients = policy(orders, server_names=[], own_authorities=[]).clients
+    clients = policy(orders, server_names=[], own_authorities=[], revoked={}).clients
 
     assert list(clients) == ["spiffe://example.org/ns/shop/mtlsservice/orders/client/billing"]
 
 
 def test_without_clients_nobody_is_served() -> None:
-    assert policy(service(), server_names=["orders"], own_authorities=["ab"]).clients == {}
+    assert policy(service(), server_names=["orders"], own_authorities=["ab"], revoked={}).clients == {}
 
 
 def test_the_server_reads_what_the_operator_writes() -> None:
-    written = policy(service(clients=[{"name": "billing"}]), server_names=["orders"], own_authorities=["ab"])
+    written = policy(service(clients=[{"name": "billing"}]), server_names=["orders"], own_authorities=["ab"], revoked={})
 
     assert decode_policy(encode_policy(written)) == written

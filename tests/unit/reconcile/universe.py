@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
@@ -152,7 +153,19 @@ class Universe:
         uid = f"uid-{pod}"
         self.deliveries[uid] = self.deliveries[uid].touched(digest, attempt, self.now)
 
-    def answer(self, pod: str, digest: str) -> None:
+    def answer(self, pod: str, digest: str, anchors: frozenset[str] = frozenset(), **known: Any) -> None:
         uid = f"uid-{pod}"
-        known = self.deliveries.get(uid, Delivery())
-        self.deliveries[uid] = replace(known, served=digest, error="", probed_at=self.now)
+        before = self.deliveries.get(uid, Delivery())
+        self.deliveries[uid] = replace(
+            before, served=digest, error="", probed_at=self.now, anchors=anchors, **known
+        )
+
+    def acknowledge(self, *pods: str) -> None:
+        """Let pods say that they serve the server Secret as it is stored."""
+        anchors = x509.load_pem_x509_certificates(self.file("orders-server", "ca.crt"))
+        key_ids = frozenset(
+            each.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()
+            for each in anchors
+        )
+        for pod in pods:
+            self.answer(pod, self.digest(), key_ids)

@@ -1,0 +1,97 @@
+"""Who trusts the next authority already: pods say so themselves, callers get time."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from mtls_operator.api import names
+from mtls_operator.pki.authority import Authority, Role
+from mtls_operator.pki.bundle import encode_bundle
+from mtls_operator.pki.generations import Generations
+from mtls_operator.policies.rotation import Gate, PodTrust
+from mtls_server.contract import TRUST_ANCHORS
+
+from .callers import callers
+from .ownership import made_by_us
+from .ports import SECRET, Object, Ref
+from .secrets import decode_data
+from .world import Delivery, World
+
+FINISHED = frozenset({"Succeeded", "Failed"})
+"""Phases of pods that serve nobody any more."""
+
+
+def gate(world: World, generations: Generations, awaited: Authority) -> Gate:
+    """Return what is known of those who verify leaves of this authority.
+
+    Args:
+        world: where bundles are, and what pods said.
+        generations: those of the authority.
+        awaited: which of them must be trusted.
+    """
+    bundles = list(_bundles(world, generations.role))
+    anchor = encode_bundle([awaited.anchor])
+    lacking = [name for name, bundle, _ in bundles if anchor not in bundle]
+    known = max((since for _, _, since in bundles), default=generations.prepared_at)
+    spec = world.service.spec
+    by_word = generations.role == "client" and not spec.certificates_only
+    return Gate(
+        bundles_since=None if lacking else known,
+        lacking=f"{len(lacking)} of {len(bundles)} bundles have it not yet, {lacking[0]} first"
+        if lacking
+        else "",
+        verifiers="callers" if generations.role == "server" else "servers",
+        pods=tuple(_pods(world, awaited, None if lacking else known)) if by_word else None,
+        expects_pods=spec.replicas > 0,
+    )
+
+
+def trust_since(secret: Object, now: datetime) -> datetime:
+    """Read since when a Secret has all of its anchors; what nobody can read counts as just now."""
+    text = (secret["metadata"].get("annotations") or {}).get(names.ANNOTATION_TRUST_SINCE, "")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return now
+    return moment if moment.tzinfo else now
+
+
+def unfinished(pods: tuple[Object, ...]) -> Iterator[Object]:
+    """Return the pods that serve, or will, or have not stopped yet."""
+    return (pod for pod in pods if (pod.get("status") or {}).get("phase") not in FINISHED)
+
+
+def _bundles(world: World, role: Role) -> Iterator[tuple[str, bytes, datetime]]:
+    """Return name, contents and age of each bundle from which leaves of this role are verified."""
+    name, namespace = world.service.metadata.name, world.service.metadata.namespace
+    server = Ref(SECRET, namespace, names.server_secret(name))
+    refs = [server] if role == "client" else [caller.ref for caller in callers(world)]
+    for ref in refs:
+        secret = world.secrets.get(ref)
+        if secret is not None and made_by_us(secret):
+            yield ref.name, decode_data(secret).get(TRUST_ANCHORS, b""), trust_since(secret, world.now)
+
+
+def _pods(world: World, awaited: Authority, since: datetime | None) -> Iterator[PodTrust]:
+    for pod in unfinished(world.pods):
+        metadata = pod["metadata"]
+        delivery = world.deliveries.get(metadata["uid"], Delivery())
+        yield _pod(metadata["name"], delivery, awaited.key_id, _mounted_since(pod, since))
+
+
+def _pod(name: str, delivery: Delivery, key_id: str, since: datetime | None) -> PodTrust:
+    if key_id in delivery.anchors:
+        return PodTrust(name, trusts=True)
+    if delivery.error:
+        return PodTrust(name, trusts=False, unreachable=True, detail=f"{name}: {delivery.error}")
+    if delivery.probed_at is None:
+        return PodTrust(name, trusts=False, unreachable=True, detail=f"{name} was not asked yet")
+    detail = f"{name} still serves generation {delivery.generation}"
+    return PodTrust(name, trusts=False, detail=detail, since=since)
+
+
+def _mounted_since(pod: Object, since: datetime | None) -> datetime | None:
+    """Return since when a pod can know of a bundle: not before it was there itself."""
+    created = pod["metadata"].get("creationTimestamp")
+    if since is None or created is None:
+        return since
+    return max(since, datetime.fromisoformat(created))

@@ -1,0 +1,107 @@
+"""Keep the ledger of revoked identities: whose certificates, begun before when, are refused."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from mtls_operator.api import names
+from mtls_operator.desired.keyring import MARGIN, Keyring
+from mtls_operator.pki.bundle import decode_bundle
+from mtls_operator.pki.extensions import extension
+from mtls_server.contract import CERTIFICATE, POLICY, Policy, decode_policy
+
+from .callers import callers, revoked_identities
+from .ownership import Ownership, made_by_us, ownership
+from .recovery import mark, server_secret
+from .secrets import decode_data
+from .world import World
+
+REVOKE = "revoke/"
+"""With this a request for re-issue begins that also refuses what was issued before it."""
+MAX_CHAIN = 8
+MAX_ENTRIES = 2000
+"""Most identities in the ledger, which must fit into a Secret twice: nobody who is not a caller is served."""
+
+
+def revoke(world: World, keyring: Keyring) -> Keyring:
+    """Enter who is revoked now, and strike out whom no certificate of before could name any more.
+
+    Whoever was a caller and is none any more is revoked: by the policy that the server was given last, and by
+    the Secrets that nobody is to have any more. These are altered only when the ledger is stored.
+    """
+    present = {caller.uri for caller in callers(world)}
+    refused = revoked_identities(world)
+    moment = world.now.replace(microsecond=0) + timedelta(seconds=1)
+    ledger = dict(keyring.revoked)
+    gone = {*_left_the_policy(world, keyring), *_lost_their_secret(world, keyring)} - present
+    ledger.update(dict.fromkeys(gone | (refused - ledger.keys()), moment))
+    request = mark(world.service.metadata.annotations.get(names.ANNOTATION_REISSUE, ""))
+    if request not in {"", keyring.reissued_for}:
+        keyring = replace(keyring, reissued_for=request)
+        if request.startswith(REVOKE):
+            ledger.update(dict.fromkeys(present, moment))
+    kept = {uri: at for uri, at in ledger.items() if uri in refused or world.now < _ends(keyring, at)}
+    return replace(keyring, revoked=_bounded(kept, refused))
+
+
+def _bounded(ledger: dict[str, datetime], refused: Collection[str]) -> dict[str, datetime]:
+    """Forget the oldest entries of very many, but none of whom the spec says to refuse."""
+    by_weight = sorted(ledger, key=lambda uri: (uri in refused, ledger[uri], uri), reverse=True)
+    return {uri: ledger[uri] for uri in sorted(by_weight[:MAX_ENTRIES])}
+
+
+def next_end(keyring: Keyring, now: datetime) -> datetime | None:
+    """Return when the next entry can be struck out."""
+    ends = (_ends(keyring, at) for at in keyring.revoked.values())
+    return min((end for end in ends if end > now), default=None)
+
+
+def _ends(keyring: Keyring, revoked_at: datetime) -> datetime:
+    """Return when all certificates have ended that were issued before an identity was revoked."""
+    retirements = (each.until for each in keyring.client.retiring)
+    return max(revoked_at + keyring.client.longest + MARGIN, *retirements, revoked_at)
+
+
+def _left_the_policy(world: World, keyring: Keyring) -> Iterator[str]:
+    """Return the callers of the policy that was stored last, unless the ledger has moved on since."""
+    policy = _stored_policy(world)
+    if policy is not None:
+        for uri in policy.clients:
+            if policy.revoked.get(uri) == keyring.revoked.get(uri):
+                yield uri
+
+
+def _lost_their_secret(world: World, keyring: Keyring) -> Iterator[str]:
+    """Return whom the Secrets of ours name that the ledger does not refuse yet."""
+    wanted = {caller.ref for caller in callers(world)}
+    for ref, secret in world.secrets.items():
+        ours = made_by_us(secret) and ownership(secret, world.service) is Ownership.OURS
+        if ours and ref not in wanted:
+            leaf = _leaf(decode_data(secret).get(CERTIFICATE, b""))
+            uri = _uri(leaf) if leaf else None
+            since = keyring.revoked.get(uri) if uri else None
+            if leaf and uri and (since is None or leaf.not_valid_before_utc >= since):
+                yield uri
+
+
+def _stored_policy(world: World) -> Policy | None:
+    try:
+        return decode_policy(decode_data(server_secret(world)).get(POLICY, b""))
+    except ValueError:
+        return None
+
+
+def _leaf(pem: bytes) -> x509.Certificate | None:
+    try:
+        return decode_bundle(pem, MAX_CHAIN)[0]
+    except ValueError:
+        return None
+
+
+def _uri(leaf: x509.Certificate) -> str | None:
+    """Return the one URI that identifies a caller."""
+    alternatives = extension(leaf, x509.SubjectAlternativeName)
+    uris = alternatives.get_values_for_type(x509.UniformResourceIdentifier) if alternatives else []
+    return uris[0] if len(uris) == 1 else None
