@@ -5,6 +5,7 @@ from datetime import datetime
 
 from mtls_operator.api import defaults, names
 from mtls_operator.api.types import MTLSService
+from mtls_operator.desired import authorization
 from mtls_server.contract import OWN_SOURCE, POLICY_VERSION, Client, Policy
 
 
@@ -37,5 +38,7 @@ def policy(
         server_names=tuple(server_names),
         sources={OWN_SOURCE: tuple(own_authorities)},
         clients=clients,
+        rules=authorization.rules(spec.authorization),
+        routes=authorization.routes(spec.authorization),
         revoked=dict(revoked),
     )
