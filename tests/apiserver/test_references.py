@@ -163,17 +163,26 @@ def test_many_references_need_a_right_to_all(writer: Callable[..., Account], nam
 
 
 def test_a_thousand_clients_with_references_are_judged_in_time(
-    writer: Callable[..., Account], namespace: str
+    writer: Callable[..., Account], namespace: str, exists: Callable[[Object], Object]
 ) -> None:
     """The API server bounds what a policy may cost, and refuses what exceeds it."""
-    clients = [{"name": f"c{number}"} | restart("Deployment", f"w{number}") for number in range(1000)]
-    plain = [{"name": f"c{number}", "roles": ["reader"]} for number in range(999)]
-
-    everything = writer(("patch", "deployments.apps", ""))
+    clients = [{"name": f"c{number}"} | restart("Deployment", f"w{number}") for number in range(999)]
+    billing = {"name": "billing"} | restart("Deployment", "shop")
+    everything, nothing = writer(("patch", "deployments.apps", "")), writer()
     assert everything.creates(mtlsservice(namespace, clients=clients)) == ""
-    assert (
-        writer(PATCH_SHOP).creates(
-            mtlsservice(namespace, clients=[*plain, {"name": "last"} | restart("Deployment", "shop")])
-        )
-        == ""
+
+    exists(mtlsservice(namespace, clients=clients))
+    assert everything.replaces(mtlsservice(namespace, clients=[billing, *clients[1:]])) == ""
+    assert nothing.replaces(mtlsservice(namespace, clients=[*clients, {"name": "billing"}])) == ""
+
+
+def test_one_reference_among_a_thousand_clients_is_found(
+    writer: Callable[..., Account], namespace: str
+) -> None:
+    clients = [{"name": f"c{number}", "roles": ["reader"]} for number in range(999)]
+    last = {"name": "billing"} | restart("Deployment", "shop")
+
+    assert writer(PATCH_SHOP).creates(mtlsservice(namespace, clients=[*clients, last])) == ""
+    assert refusal(PATCH_SHOP, namespace) in writer().creates(
+        mtlsservice(namespace, clients=[*clients, last])
     )
