@@ -4,7 +4,8 @@ import argparse
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from functools import partial
+from typing import Final, Literal, cast
 
 from uvicorn._types import ASGI3Application
 
@@ -12,7 +13,9 @@ from mtls_server import arguments
 from mtls_server.backends import asgi, identity
 from mtls_server.backends.upstream.app import Upstream
 from mtls_server.backends.upstream.connection import Timeouts
+from mtls_server.backends.upstream.pool import Pool
 from mtls_server.backends.upstream.target import EXAMPLE, parse_target
+from mtls_server.backends.upstream.tunnel import Tunnel
 from mtls_server.backends.websocket import PeerWebSocket
 
 
@@ -78,7 +81,12 @@ def _add_upstream(parser: argparse.ArgumentParser) -> None:
 def _upstream(given: argparse.Namespace) -> Backend:
     target = parse_target(given.url, insecure_acknowledged=given.insecure_acknowledged)
     timeouts = Timeouts(given.connect_timeout, given.response_timeout, given.idle_timeout)
-    return Backend(Upstream(target, timeouts, with_chain=given.client_cert_chain), descriptors=2)
+    pool = Pool(target, timeouts)
+    return Backend(
+        Upstream(pool, with_chain=given.client_cert_chain),
+        websocket=cast("type[asyncio.Protocol]", partial(Tunnel, pool, given.client_cert_chain)),
+        descriptors=2,
+    )
 
 
 _BUILDERS: Final[dict[str, Callable[[argparse.Namespace], Backend]]] = {

@@ -9,7 +9,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.http11 import Request
 
-from mtls_server.gate import judge_route
+from mtls_server.gate import Answer, judge_route
 from mtls_server.identity import Identity
 from mtls_server.material import Peer
 from mtls_server.paths import canonical_path
@@ -18,7 +18,10 @@ from mtls_server.routes import Routes
 POLICY_VIOLATION: Final = 1008
 """RFC 6455 §7.4.1."""
 CLOSE_SECONDS: Final = 5.0
-_UNREADABLE: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_LINE_TOO_LONG: Final = Answer(
+    431, "head_too_large", "a line of a request that opens a WebSocket is limited to 8192 bytes"
+)
+"""As `websockets` reads it, which then says nothing itself."""
 
 
 class PeerWebSocket(WebSocketsSansIOProtocol):
@@ -34,8 +37,8 @@ class PeerWebSocket(WebSocketsSansIOProtocol):
         """Answer the request that opens the WebSocket."""
         super().connection_made(transport)
         self.data_received(_head(self._opening))
-        if not self.handshake_initiated:  # within our limits, but not within those of `websockets`
-            self.transport.write(_UNREADABLE)
+        if not self.handshake_initiated:
+            self.transport.write(_LINE_TOO_LONG.encode())
             self.transport.close()
 
     def handle_connect(self, event: Request) -> None:
@@ -51,7 +54,7 @@ class PeerWebSocket(WebSocketsSansIOProtocol):
         Returns:
             How many seconds that may take.
         """
-        if peer.identity is not None and self._is_as_it_was(peer.identity, routes):
+        if still_permitted(peer, routes, self._opening):
             return None
         self.stop_keepalive()
         if self.handshake_complete and not self.close_sent:
@@ -61,17 +64,19 @@ class PeerWebSocket(WebSocketsSansIOProtocol):
         self.transport.close()
         return CLOSE_SECONDS
 
-    def _is_as_it_was(self, identity: Identity, routes: Routes) -> bool:
-        path = canonical_path(self._opening["raw_path"])
-        return (
-            _standing(identity) == _standing(self._opening["state"]["mtls"])
-            and path is not None
-            and judge_route(routes, identity, "GET", path) is None
-        )
+
+def still_permitted(peer: Peer, routes: Routes, opening: HTTPScope) -> bool:
+    """Tell whether a peer is who it was when its WebSocket was opened, and could open it again."""
+    identity, path = peer.identity, canonical_path(opening["raw_path"])
+    return (
+        identity is not None
+        and _standing(identity) == _standing(opening["state"]["mtls"])
+        and path is not None
+        and judge_route(routes, identity, "GET", path) is None
+    )
 
 
 def _standing(identity: Identity) -> tuple[object, ...]:
-    """Return what the policy says of a caller."""
     return identity.client, identity.source, identity.roles, identity.tenant
 
 

@@ -1,56 +1,50 @@
 """The reverse proxy, as an ASGI application."""
 
 import asyncio
-import logging
-from typing import Final, cast
+from typing import cast
 
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
-from mtls_server.backends.answers import refuse
-from mtls_server.backends.upstream.connection import Connection, Timeouts
+from mtls_server.backends.upstream.connection import Connection
 from mtls_server.backends.upstream.failures import (
     CODED_BODY,
     CallerGoneError,
     ExchangeError,
-    Failure,
     StaleError,
+    log,
 )
 from mtls_server.backends.upstream.heads import Request, is_coded, request_to, response_fields
 from mtls_server.backends.upstream.pool import Pool
 from mtls_server.backends.upstream.response import ResponseHead
-from mtls_server.backends.upstream.target import Target
-
-LOGGER: Final = logging.getLogger("mtls_server.upstream")
 
 
 class Upstream:
     """Passes each request on and its response back; no body is ever held whole."""
 
-    def __init__(self, target: Target, timeouts: Timeouts, *, with_chain: bool) -> None:
+    def __init__(self, pool: Pool, *, with_chain: bool) -> None:
         """Connect to nobody yet.
 
         Args:
-            target: the server behind this one.
-            timeouts: how long to wait for it.
+            pool: of connections to the server behind this one.
             with_chain: whether it is told the caller's intermediate certificates.
         """
-        self._target = target
+        self._pool = pool
         self._with_chain = with_chain
-        self._pool = Pool(target, timeouts)
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Serve one request."""
         scope = cast("HTTPScope", scope)  # this backend runs no lifespan
         if is_coded(scope):
-            await _answer(send, CODED_BODY)
+            await CODED_BODY.application(close=True)(scope, receive, send)
             return
-        request = request_to(self._target, scope, with_chain=self._with_chain)
+        request = request_to(self._pool.target, scope, with_chain=self._with_chain)
         try:
             await self._pass_on(request, receive, send)
         except CallerGoneError:
             pass
         except ExchangeError as error:
-            await _answer(send, error.failure)
+            log(error.failure, "request failed")
+            await error.failure.application(close=False)(scope, receive, send)
 
     async def _pass_on(self, request: Request, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Send the request on a connection that was kept, or else on a new one.
@@ -105,16 +99,6 @@ async def _send_response_body(connection: Connection, send: ASGISendCallable) ->
         try:
             piece, more = await connection.read()
         except ExchangeError as error:
-            _log(error.failure, "response cut off")
+            log(error.failure, "response cut off")
             return
         await send({"type": "http.response.body", "body": piece, "more_body": more})
-
-
-async def _answer(send: ASGISendCallable, failure: Failure) -> None:
-    _log(failure, "request failed")
-    await refuse(send, failure.status, failure.reason, failure.message)
-
-
-def _log(failure: Failure, what: str) -> None:
-    fields = {"event": "upstream_failed", "reason": failure.reason}
-    LOGGER.warning("%s: %s", what, failure.message, extra={"fields": fields})

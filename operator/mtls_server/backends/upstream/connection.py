@@ -10,11 +10,11 @@ from mtls_server.backends.upstream.failures import (
     STALLED,
     TIMEOUT,
     ExchangeError,
-    Failure,
     StaleError,
 )
 from mtls_server.backends.upstream.heads import Body, Request
 from mtls_server.backends.upstream.response import MalformedError, Response, ResponseHead
+from mtls_server.gate import Answer
 
 HIGH_WATER: Final = 1 << 16
 """How much of a body waits here before the server is not read any further."""
@@ -54,7 +54,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ends = 0.0
         self._deadline: float | None = None
-        self._overdue: Failure = TIMEOUT
+        self._overdue: Answer = TIMEOUT
         self.has_served = False
         self.idle_since = 0.0
         """Loop time at which the latest exchange ended."""
@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
     def begin(self, request: Request) -> None:
         """Send the head of a request; its body follows by `send`."""
         self._request = request
-        self._response = Response(to_head=request.is_head)
+        self._response = Response(to_head=request.is_head, may_switch=request.opens_websocket)
         self._request_sent = False
         self._transport.write(request.head)
         if request.body is Body.NONE:
@@ -126,6 +126,14 @@ class Connection(asyncio.Protocol):
             return True
         self.abort(None)
         return False
+
+    def switch(self, protocol: asyncio.Protocol) -> tuple[asyncio.Transport, bytes]:
+        """Give the connection away after 101, with what has come after that already."""
+        response = cast("Response", self._response)
+        self._transport.set_protocol(protocol)
+        self._allow(None)
+        self._set_timer()
+        return self._transport, response.rest
 
     def abort(self, error: Exception | None) -> None:
         """Close at once; whoever waits gets the error."""
@@ -215,7 +223,7 @@ class Connection(asyncio.Protocol):
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
 
-    def _allow(self, seconds: float | None, failure: Failure = TIMEOUT) -> None:
+    def _allow(self, seconds: float | None, failure: Answer = TIMEOUT) -> None:
         """Fail so, unless something is allowed anew within so many seconds; None: take your time."""
         if seconds is None:
             self._deadline = None

@@ -1,33 +1,28 @@
 """How an exchange with the server behind this one fails, and what the caller is told."""
 
-from dataclasses import dataclass
+import logging
 from typing import Final
 
+from mtls_server.gate import Answer
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A response of this server instead of the other's; the reason is part of the interface."""
-
-    status: int
-    reason: str
-    message: str
+LOGGER: Final = logging.getLogger("mtls_server.upstream")
 
 
-UNREACHABLE: Final = Failure(502, "upstream_unreachable", "the server behind this one cannot be reached")
-CONNECT_TIMEOUT: Final = Failure(
+UNREACHABLE: Final = Answer(502, "upstream_unreachable", "the server behind this one cannot be reached")
+CONNECT_TIMEOUT: Final = Answer(
     504, "upstream_connect_timeout", "the server behind this one took too long to accept a connection"
 )
-CLOSED: Final = Failure(
+CLOSED: Final = Answer(
     502,
     "upstream_closed",
     "the server behind this one closed the connection before its response was complete",
 )
-MALFORMED: Final = Failure(
+MALFORMED: Final = Answer(
     502, "upstream_malformed", "the response of the server behind this one is not well-formed HTTP/1.1"
 )
-TIMEOUT: Final = Failure(504, "upstream_timeout", "the server behind this one took too long to answer")
-STALLED: Final = Failure(504, "upstream_stalled", "the server behind this one neither reads nor writes")
-CODED_BODY: Final = Failure(
+TIMEOUT: Final = Answer(504, "upstream_timeout", "the server behind this one took too long to answer")
+STALLED: Final = Answer(504, "upstream_stalled", "the server behind this one neither reads nor writes")
+CODED_BODY: Final = Answer(
     501, "transfer_coding_not_supported", "a request's only transfer coding may be chunked"
 )
 
@@ -35,7 +30,7 @@ CODED_BODY: Final = Failure(
 class ExchangeError(Exception):
     """The exchange failed."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Answer) -> None:
         super().__init__(failure.message)
         self.failure = failure
 
@@ -49,3 +44,9 @@ class StaleError(ExchangeError):
 
 class CallerGoneError(Exception):
     """The caller awaits no response any more."""
+
+
+def log(failure: Answer, what: str) -> None:
+    """Write the one line about a failure."""
+    fields = {"event": "upstream_failed", "reason": failure.reason}
+    LOGGER.warning("%s: %s", what, failure.message, extra={"fields": fields})

@@ -18,6 +18,7 @@ HOP_BY_HOP: Final = frozenset(
 )
 _NOT_PASSED_ON: Final = HOP_BY_HOP | {b"content-length", b"expect", b"forwarded", b"host", b"x-real-ip"}
 """Hop by hop, or said anew."""
+UPGRADE: Final = b"connection: Upgrade\r\nupgrade: websocket\r\n"
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 """RFC 9110 §9.2.2."""
 
@@ -40,9 +41,12 @@ class Request:
     """The response has no body, whatever its fields say."""
     repeatable: bool
     """May be sent again where the connection ended without an answer (RFC 9110 §9.2.2)."""
+    opens_websocket: bool
 
 
-def request_to(target: Target, scope: HTTPScope, *, with_chain: bool) -> Request:
+def request_to(
+    target: Target, scope: HTTPScope, *, with_chain: bool, opens_websocket: bool = False
+) -> Request:
     """Return the request of an ASGI scope, told anew for the server behind this one.
 
     Path and query are those that were judged. What says who calls is ours alone, and comes last.
@@ -56,12 +60,15 @@ def request_to(target: Target, scope: HTTPScope, *, with_chain: bool) -> Request
     lines += [
         b"%b: %b\r\n" % field for field in received if field[0] not in nominated and _is_passed_on(field[0])
     ]
+    if opens_websocket:
+        lines.append(UPGRADE)
     lines += [framing, _forwarded(scope, host), _caller(scope, with_chain=with_chain), b"\r\n"]
     return Request(
         head=b"".join(lines),
         body=body,
         is_head=scope["method"] == "HEAD",
         repeatable=body is Body.NONE and scope["method"] in IDEMPOTENT,
+        opens_websocket=opens_websocket,
     )
 
 

@@ -18,7 +18,7 @@ class Pool:
     """Lends connections, the one used last first; how many are lent the listener's limit bounds."""
 
     def __init__(self, target: Target, timeouts: Timeouts) -> None:
-        self._target = target
+        self.target = target
         self._timeouts = timeouts
         self._idle: list[Connection] = []
         self._sweep: asyncio.TimerHandle | None = None
@@ -41,14 +41,14 @@ class Pool:
         try:
             async with asyncio.timeout(self._timeouts.connect):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self._timeouts), self._target.host, self._target.port
+                    lambda: Connection(self._timeouts), self.target.host, self.target.port
                 )
         except TimeoutError as error:
             raise ExchangeError(CONNECT_TIMEOUT) from error
         except OSError as error:
             LOGGER.warning(
                 "cannot connect to %s: %s",
-                self._target.authority,
+                self.target.authority,
                 error.strerror or error,
                 extra={"fields": {"event": "upstream_unreachable"}},
             )

@@ -100,7 +100,7 @@ def test_an_application_may_refuse(program: Program) -> None:
         (OPENING + b"\r\nearly", 400),
         (OPENING.replace(b"Version: 13", b"Version: 7") + b"\r\n", 400),
         (OPENING.replace(b"Sec-WebSocket-Key", b"Key") + b"\r\n", 400),
-        (OPENING + b"A: " + b"a" * 10_000 + b"\r\n\r\n", 400),
+        (OPENING + b"A: " + b"a" * 10_000 + b"\r\n\r\n", 431),
     ],
 )
 def test_what_opens_no_websocket_is_refused(program: Program, request_bytes: bytes, status: int) -> None:
