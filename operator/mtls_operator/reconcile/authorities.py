@@ -40,6 +40,8 @@ def decide_authorities(world: World, entropy: Entropy) -> tuple[Keyring | None, 
     except ValueError as error:
         message = f"Secret {ref.namespace}/{ref.name} can not be used: {error}"
         return None, (), Plan(problems=(Problem(AUTHORITY_INVALID, message),))
+    if world.paused and stored is not None:
+        return keyring, (), Plan()
     rotations = tuple(_advance(world, keyring.of(role), entropy) for role in ROLES)
     advanced = keyring
     for rotation in rotations:

@@ -116,6 +116,8 @@ def _trust_propagated(world: World, report: Report) -> Aspect:
 
 def _authority_rotating(report: Report) -> Aspect:
     """Tell of rotation, which is no reason not to be ready."""
+    if report.paused:
+        return Aspect("AuthorityRotating", "False", "Paused", "")
     rotating = [rotation for rotation in report.rotations if rotation.phase != "Idle"]
     if not rotating:
         return Aspect("AuthorityRotating", "False", "Idle", "")

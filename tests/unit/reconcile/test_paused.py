@@ -107,6 +107,18 @@ async def test_it_goes_on_where_it_was_once_the_annotation_is_gone() -> None:
     assert operator.condition("Reconciling")["reason"] != "Paused"
 
 
+async def test_a_rotation_that_is_asked_for_waits() -> None:
+    operator = await paused(**{"rotate-authority": "now"})
+    ready = operator.condition("Ready")
+    assert await operator.reconcile() == STATUS
+    assert operator.condition("Ready") == ready
+    assert operator.condition("AuthorityRotating")["reason"] == "Paused"
+    annotate(operator, **{"rotate-authority": "now"})
+    operator.now += timedelta(seconds=2)
+    assert "replace Secret mtls-system/authority-uid-1" in await operator.reconcile()
+    assert operator.condition("AuthorityRotating")["status"] == "True"
+
+
 async def test_a_new_service_that_is_paused_from_the_start_gets_nothing() -> None:
     operator = Operator(service_object(annotations={names.ANNOTATION_PAUSED: "true"}))
     assert set(await operator.reconcile()) == set(STATUS)
