@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mtls_server import arguments, logs
+from mtls_server import arguments, explain_command, logs
 from mtls_server.backends import commands
 from mtls_server.backends.errors import BackendError
 from mtls_server.context import TlsSettings
@@ -29,6 +29,9 @@ VERSIONS: Final = {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0 ended by a signal, 1 could not start, 2 misused."""
+    words = sys.argv[1:] if words is None else words
+    if words[:1] == ["explain"]:
+        return explain_command.main(words[1:])
     given = _parser().parse_args(words)
     logs.configure()
     sys.path.insert(0, str(Path.cwd()))
@@ -48,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mtls-server",
         description="Serves an application to callers with a client certificate, and tells it who calls.",
+        epilog="mtls-server explain tells which part of the policy decides on a request.",
     )
     parser.add_argument(
         "--dir",

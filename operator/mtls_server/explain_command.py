@@ -1,0 +1,65 @@
+"""The command ``mtls-server explain``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from mtls_server.checks import MaterialError, examine
+from mtls_server.contract import POLICY, TRUST_ANCHORS
+from mtls_server.delivery import load
+from mtls_server.explain import Question, explain
+
+LABEL_WIDTH: Final = 12
+
+
+def main(words: Sequence[str]) -> int:
+    """Print what would be answered and why, and return 0 allowed, 1 refused, 2 misused or unanswerable."""
+    parser = _parser()
+    given = parser.parse_args(words)
+    now = datetime.now(UTC)
+    try:
+        material = examine(load(given.dir), now, x509_strict=False)
+    except MaterialError as error:
+        parser.error(f"the files in {given.dir} cannot serve: {error}")
+    refusal = explain(material, Question(given.cert, given.method, given.target), now, _say)
+    _say("answer", refusal or "the application's")
+    return 0 if refusal is None else 1
+
+
+def _say(label: str, text: str) -> None:
+    """Write a line; a certificate may name its holder with what a terminal would obey."""
+    shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    sys.stdout.write(f"{label:<{LABEL_WIDTH}} {shown}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mtls-server explain",
+        description="Tells what the server would answer to a request, and which part of the policy decides.",
+    )
+    parser.add_argument(
+        "--dir", type=Path, required=True, help=f"directory with {TRUST_ANCHORS}, {POLICY} and the rest"
+    )
+    parser.add_argument(
+        "--cert",
+        type=_certificates,
+        required=True,
+        help="the caller's certificate (PEM) and then its intermediates; no key is needed",
+    )
+    parser.add_argument("method", metavar="METHOD", help="such as GET")
+    parser.add_argument("target", metavar="PATH", help="such as /orders/1")
+    return parser
+
+
+def _certificates(path: str) -> Sequence[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(Path(path).read_bytes())
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{path} holds no certificates in PEM") from None
