@@ -1,9 +1,9 @@
-"""What every object of ours carries: labels, and a reference to the MTLSService that owns it."""
+"""What every object of ours carries: labels, and a reference to what owns it."""
 
 from typing import Any, Final, Literal
 
 from mtls_operator.api import names
-from mtls_operator.api.types import MTLSService
+from mtls_operator.api.types import MTLSClient, MTLSService
 
 Component = Literal["authority", "server", "client"]
 
@@ -28,13 +28,13 @@ def selector(service: MTLSService) -> dict[str, str]:
     return {LABEL_NAME: APPLICATION, LABEL_INSTANCE: service.metadata.name}
 
 
-def owner_reference(service: MTLSService) -> dict[str, Any]:
-    """Return the reference by which an object goes when the service does."""
+def owner_reference(owner: MTLSService | MTLSClient) -> dict[str, Any]:
+    """Return the reference by which an object goes when its owner does."""
     return {
         "apiVersion": names.API_VERSION,
-        "kind": names.KIND,
-        "name": service.metadata.name,
-        "uid": service.metadata.uid,
+        "kind": names.KIND if isinstance(owner, MTLSService) else names.CLIENT_KIND,
+        "name": owner.metadata.name,
+        "uid": owner.metadata.uid,
         "controller": True,
         "blockOwnerDeletion": True,
     }
@@ -47,6 +47,20 @@ def owned(service: MTLSService, name: str, component: Component) -> dict[str, An
         "namespace": service.metadata.namespace,
         "labels": labels(service, component),
         "ownerReferences": [owner_reference(service)],
+    }
+
+
+def held(client: MTLSClient) -> dict[str, Any]:
+    """Return the metadata of the Secret of an MTLSClient, which alone says whose it is."""
+    return {
+        "name": client.spec.secret_name,
+        "namespace": client.metadata.namespace,
+        "labels": {
+            names.LABEL_MANAGED_BY: names.MANAGED_BY,
+            names.LABEL_USE: names.USE_OWNED,
+            names.LABEL_COMPONENT: "client",
+        },
+        "ownerReferences": [owner_reference(client)],
     }
 
 

@@ -1,4 +1,4 @@
-"""The policy that the server enforces: the spec's clients by the identities their certificates carry."""
+"""The policy that the server enforces: callers by the identities that their certificates carry."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -6,23 +6,25 @@ from datetime import datetime
 from mtls_operator.api import defaults, names
 from mtls_operator.api.types import MTLSService
 from mtls_operator.desired import authorization
-from mtls_server.contract import OWN_SOURCE, POLICY_VERSION, Client, Policy
+from mtls_server.contract import POLICY_VERSION, Client, Policy
 
 
 def policy(
     service: MTLSService,
     *,
     server_names: Sequence[str],
-    own_authorities: Sequence[str],
+    sources: Mapping[str, Sequence[str]],
     revoked: Mapping[str, datetime],
+    mtlsclients: Mapping[str, Client],
 ) -> Policy:
     """Decide whom the server serves.
 
     Args:
         service: whose server it is.
         server_names: DNS names that its certificate carries.
-        own_authorities: SHA-256 (lower-case hex) of the public keys of the client authority's generations.
+        sources: `own`, and the entries of `trust`, to the SHA-256 (lower-case hex) of their CAs' public keys.
         revoked: identity to the moment before which its certificates must not have begun.
+        mtlsclients: identity of each MTLSClient that is admitted, and what its bearer is called and may do.
     """
     metadata, spec = service.metadata, service.spec
     trust_domain = defaults.trust_domain(spec.certificates)
@@ -36,9 +38,9 @@ def policy(
     return Policy(
         version=POLICY_VERSION,
         server_names=tuple(server_names),
-        sources={OWN_SOURCE: tuple(own_authorities)},
-        clients=clients,
+        sources={name: tuple(keys) for name, keys in sources.items()},
+        clients={**mtlsclients, **clients},
+        revoked=dict(revoked),
         rules=authorization.rules(spec.authorization),
         routes=authorization.routes(spec.authorization),
-        revoked=dict(revoked),
     )

@@ -42,8 +42,7 @@ def server_secret(  # noqa: PLR0913 - one keyword for each file
 
 
 def client_secret(  # noqa: PLR0913 - one keyword for each file
-    service: MTLSService,
-    client_name: str,
+    metadata: Mapping[str, Any],
     *,
     certificate: bytes,
     key: bytes,
@@ -54,8 +53,7 @@ def client_secret(  # noqa: PLR0913 - one keyword for each file
     """Build the Secret of one client.
 
     Args:
-        service: whom it calls.
-        client_name: name of the client in the service's spec.
+        metadata: its name, and whose it is.
         certificate: chain as PEM, leaf first.
         key: private key as PEM.
         anchors: the CAs that may sign the server, as PEM.
@@ -63,7 +61,6 @@ def client_secret(  # noqa: PLR0913 - one keyword for each file
         annotations: dates and reason of the issue.
     """
     data = {CERTIFICATE: certificate, PRIVATE_KEY: key, TRUST_ANCHORS: anchors, **stores}
-    metadata = kept(service, names.client_secret(service.metadata.name, client_name), "client")
     return _secret("kubernetes.io/tls", metadata, annotations, data)
 
 
@@ -82,12 +79,12 @@ def authority_secret(service: MTLSService, settings: Settings, data: Mapping[str
 
 
 def _secret(
-    kind: str, metadata: dict[str, Any], annotations: Mapping[str, str], data: Mapping[str, bytes]
+    kind: str, metadata: Mapping[str, Any], annotations: Mapping[str, str], data: Mapping[str, bytes]
 ) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": metadata | {"annotations": dict(annotations)},
+        "metadata": {**metadata, "annotations": dict(annotations)},
         "type": kind,
         "data": {name: base64.b64encode(contents).decode() for name, contents in data.items()},
     }

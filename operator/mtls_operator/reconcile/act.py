@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from mtls_operator.api import names
 from mtls_operator.api.types import MTLSService
 
 from .metrics import Metrics
-from .ownership import Ownership, ownership
+from .ownership import Owner, Ownership, ownership
 from .plan import Apply, Create, Delete, Notice, Plan, Probe, Problem, Replace, Restart, Touch, Write
 from .ports import (
     AlreadyExistsError,
@@ -25,7 +25,7 @@ from .ports import (
 )
 from .roll import restarted, roll
 from .store import Key, Store, ref_of
-from .world import Delivery, Rolled
+from .world import Delivery, Refused, Rolled
 
 WRITE_REFUSED = "WriteRefused"
 MOST_AT_ONCE = 8
@@ -36,14 +36,25 @@ Step = Callable[[], Awaitable[Problem | None]]
 logger = logging.getLogger(__name__)
 
 
+class Taken(NamedTuple):
+    """A name that is not ours."""
+
+    seen: datetime
+    """When that was last seen."""
+    wanted_by: Owner
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What only this process knows of a service; found out anew after a restart."""
 
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     """Pod UID to delivery."""
-    taken: dict[Ref, datetime] = field(default_factory=dict)
-    """Name that is not ours to when that was last seen."""
+    taken: dict[Ref, Taken] = field(default_factory=dict)
+    refused: dict[Ref, Refused] = field(default_factory=dict)
+    """Secret of an MTLSClient to why it could not be written."""
+    live: set[Ref] = field(default_factory=set)
+    """What was read live in this pass."""
     rolled: dict[Ref, Rolled] = field(default_factory=dict)
     """Workload of ``restart`` to what came of the last look at it."""
     unchanged: dict[Ref, str] = field(default_factory=dict)
@@ -92,19 +103,34 @@ class Actor:
         steps += [partial(self._touch, deliveries, touch) for touch in plan.touches]
         steps += [partial(self._probe, deliveries, probe) for probe in plan.probes]
         steps += [partial(self._restart, service, restart, tell) for restart in plan.restarts]
-        return await _gather(steps)
+        return await gather(steps)
 
-    async def look_again(self, service: MTLSService, ref: Ref) -> None:
-        """Read live whether a name is still taken by somebody else."""
+    async def confirm(self, key: Key, refs: Iterable[Ref]) -> None:
+        """Read these objects live, before what the watches said of them takes something from somebody.
+
+        Raises:
+            ClusterError: nothing is known of some of them.
+        """
+        await gather(partial(self._confirm, self.memory(key), ref) for ref in refs)
+
+    async def _confirm(self, memory: Memory, ref: Ref) -> None:
         observed = await self._cluster.get(ref)
-        taken = self._memory_of(service).taken
         if observed is None:
-            taken.pop(ref, None)
             self._store.drop(ref)
-        elif ownership(observed, service) is Ownership.FOREIGN and not _is_authority(ref, service):
-            taken[ref] = self._clock()
         else:
-            taken.pop(ref, None)
+            self._store.put(ref.resource, observed)
+        memory.live.add(ref)
+
+    async def look_again(self, memory: Memory, owner: Owner, ref: Ref) -> None:
+        """Read live whether a name is still taken by somebody else than this owner."""
+        observed = await self._cluster.get(ref)
+        if observed is None:
+            memory.taken.pop(ref, None)
+            self._store.drop(ref)
+        elif ownership(observed, owner) is Ownership.FOREIGN and not _is_authority(ref, owner):
+            memory.taken[ref] = Taken(self._clock(), owner)
+        else:
+            memory.taken.pop(ref, None)
             self._store.put(ref.resource, observed)
 
     def _memory_of(self, service: MTLSService) -> Memory:
@@ -114,15 +140,20 @@ class Actor:
         self, service: MTLSService, write: Write, tell: Callable[[Notice], None]
     ) -> Problem | None:
         ref = write.ref if isinstance(write, Delete) else ref_of(write.resource, write.body)
+        caller = None if isinstance(write, Apply) else write.caller
+        memory = self._memory_of(service)
         try:
-            await self._send(write, self._memory_of(service))
+            await self._send(write, memory)
         except (AlreadyExistsError, ConflictError):
             self._count(write, ref, "conflict")
-            await self.look_again(service, ref)
+            await self.look_again(memory, caller or service, ref)
         except RefusedError as error:
             self._count(write, ref, "refused")
             logger.warning("write refused", extra={"object": _spell(ref), "reason": str(error)})
-            return Problem(WRITE_REFUSED, f"{ref.resource.kind} {ref.name}: {error}")
+            problem = Problem(WRITE_REFUSED, f"{ref.resource.kind} {ref.name}: {error}")
+            if caller is None:
+                return problem
+            memory.refused[ref] = Refused(self._clock(), problem)
         else:
             self._count(write, ref, "written")
             logger.info("wrote", extra={"object": _spell(ref), "verb": type(write).__name__, **_why(write)})
@@ -194,7 +225,8 @@ class Actor:
         deliveries[probe.uid] = outcome
 
 
-async def _gather(steps: Iterable[Step]) -> tuple[Problem, ...]:
+async def gather(steps: Iterable[Step]) -> tuple[Problem, ...]:
+    """Take all steps, a few at a time; return the problems found, or raise what one of them raised."""
     slots = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def in_turn(step: Step) -> Problem | None:
@@ -208,9 +240,9 @@ async def _gather(steps: Iterable[Step]) -> tuple[Problem, ...]:
     return tuple(outcome for outcome in outcomes if isinstance(outcome, Problem))
 
 
-def _is_authority(ref: Ref, service: MTLSService) -> bool:
+def _is_authority(ref: Ref, owner: Owner) -> bool:
     """The name of an authority Secret carries the UID, so it is ours whatever its labels say."""
-    return ref.name == names.authority_secret(service.metadata.uid)
+    return isinstance(owner, MTLSService) and ref.name == names.authority_secret(owner.metadata.uid)
 
 
 def _spell(ref: Ref) -> str:

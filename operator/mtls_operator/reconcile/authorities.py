@@ -20,10 +20,8 @@ from .recovery import mark, read_keyring, wanted_longest
 from .revocation import next_end, revoke
 from .rotation import Rotation, advance
 from .secrets import decode_data, merged, metadata_differs
-from .sources import wanted_authority
+from .sources import AUTHORITY_INVALID, Given, next_look, wanted_authority
 from .world import World
-
-AUTHORITY_INVALID = "AuthorityInvalid"
 
 
 def decide_authorities(world: World, entropy: Entropy) -> tuple[Keyring | None, tuple[Rotation, ...], Plan]:
@@ -42,20 +40,27 @@ def decide_authorities(world: World, entropy: Entropy) -> tuple[Keyring | None, 
         return None, (), Plan(problems=(Problem(AUTHORITY_INVALID, message),))
     if world.paused and stored is not None:
         return keyring, (), Plan()
-    rotations = tuple(_advance(world, keyring.of(role), entropy) for role in ROLES)
+    given = {role: wanted_authority(world, role) for role in ROLES}
+    rotations = tuple(_advance(world, keyring.of(role), given[role], entropy) for role in ROLES)
     advanced = keyring
     for rotation in rotations:
         advanced = advanced.with_(rotation.generations)
     advanced = revoke(world, advanced)
     wakes = [next_end(advanced, world.now), *(rotation.wake for rotation in rotations)]
+    wakes += [next_look(world, each) for each in given.values()]
+    problems = tuple(each for each in given.values() if isinstance(each, Problem))
     write = _write(world, advanced, _summary(rotations))
-    return keyring, rotations, Plan(writes=write, wake=min(filter(None, wakes), default=None))
+    return (
+        keyring,
+        rotations,
+        Plan(writes=write, problems=problems, wake=min(filter(None, wakes), default=None)),
+    )
 
 
-def _advance(world: World, generations: Generations, entropy: Entropy) -> Rotation:
+def _advance(world: World, generations: Generations, given: Given, entropy: Entropy) -> Rotation:
     role, longest = generations.role, wanted_longest(world, generations.role)
     remembering = replace(generations, longest=max(generations.longest, longest))
-    wish = _wish(world, remembering)
+    wish = _wish(world, remembering, given)
 
     def make() -> Authority:
         metadata = world.service.metadata
@@ -65,12 +70,11 @@ def _advance(world: World, generations: Generations, entropy: Entropy) -> Rotati
     return advance(remembering, wish, make, partial(gate, world, remembering))
 
 
-def _wish(world: World, generations: Generations) -> AuthorityWish:
+def _wish(world: World, generations: Generations, given: Given) -> AuthorityWish:
     service, role = world.service, generations.role
     source = getattr(service.spec.authority, role)
     request = mark(service.metadata.annotations.get(names.ANNOTATION_ROTATE_AUTHORITY, ""))
     requested = request not in {"", generations.rotated_for}
-    given = wanted_authority(world, role)
     return AuthorityWish(
         duration=defaults.authority_duration(source),
         foreign=given if isinstance(given, Authority) else None,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from mtls_operator.api import defaults, names
-from mtls_operator.api.types import ClientFormat
+from mtls_operator.api.types import ClientFormat, MTLSClient, Workload
 
+from .consent import Admitted, admit, client_ref, secret_ref
 from .ports import SECRET, Ref
 from .world import World
 
@@ -16,16 +17,29 @@ class Caller:
     """A client that is to have a leaf; one that is revoked is none."""
 
     name: str
+    """Common name of its certificates."""
     uri: str
     """Its identity."""
     ref: Ref
     """The Secret that holds its leaf."""
     duration: timedelta
+    roles: tuple[str, ...] = ()
+    tenant: str | None = None
     formats: Sequence[ClientFormat] = ()
+    restart: tuple[Workload, ...] = ()
+    client: MTLSClient | None = None
+    """None: it is a client of the spec."""
+    without_leaf: bool = False
+    """Whether its Secret has a name that is taken, so that it gets no new leaf."""
+
+    @property
+    def full_name(self) -> str:
+        """Return the name that no other caller of the service has: the application is told that one."""
+        return f"{self.client.metadata.namespace}/{self.name}" if self.client else self.name
 
 
 def callers(world: World) -> Iterator[Caller]:
-    """Return whom the spec lets call, in its order."""
+    """Return whom the spec lets call, in its order, then the MTLSClients that it admits."""
     service = world.service
     for client in service.spec.clients:
         if not client.revoked:
@@ -35,8 +49,37 @@ def callers(world: World) -> Iterator[Caller]:
                 uri=client_uri(world, client.name),
                 ref=Ref(SECRET, service.metadata.namespace, secret),
                 duration=defaults.client_duration(service, client),
+                roles=client.roles,
+                tenant=client.tenant,
                 formats=client.formats,
+                restart=client.restart,
             )
+    admission = admit(world)
+    for admitted in admission.admitted:
+        taken = client_ref(admitted.client) in admission.problems
+        yield _elsewhere(world, admitted, without_leaf=taken)
+
+
+def mtlsclient_uri(world: World, client: MTLSClient) -> str:
+    """Return the identity of an MTLSClient."""
+    trust_domain = defaults.trust_domain(world.service.spec.certificates)
+    return names.mtlsclient_uri(trust_domain, client.metadata.namespace, client.metadata.name)
+
+
+def _elsewhere(world: World, admitted: Admitted, *, without_leaf: bool) -> Caller:
+    client, consent = admitted
+    return Caller(
+        name=client.metadata.name,
+        uri=mtlsclient_uri(world, client),
+        ref=secret_ref(client),
+        duration=defaults.client_duration(world.service, client.spec),
+        roles=consent.roles,
+        tenant=consent.tenant,
+        formats=client.spec.formats,
+        restart=client.spec.restart,
+        client=client,
+        without_leaf=without_leaf,
+    )
 
 
 def revoked_identities(world: World) -> frozenset[str]:

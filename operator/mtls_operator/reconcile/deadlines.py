@@ -1,7 +1,7 @@
 """When each key is due next: one heap on the wall clock, so a clock jump is seen, not slept through."""
 
 import heapq
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 KeyT = TypeVar("KeyT")
@@ -37,3 +37,8 @@ class Deadlines(Generic[KeyT]):
         while self._heap and self._current.get(self._heap[0][1]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
+
+
+def within(interval: timedelta, begun: datetime, now: datetime) -> bool:
+    """Whether it is still too early; a moment in the future was seen before the clock was set back."""
+    return begun <= now < begun + interval

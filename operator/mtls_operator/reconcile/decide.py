@@ -1,22 +1,26 @@
 """Decide the next steps for one service: a pure function of the world."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from mtls_operator.api.problems import problems
-from mtls_operator.desired.keyring import Keyring
+from mtls_operator.desired.keyring import ROLES, Keyring
 from mtls_operator.pki.entropy import Entropy
 from mtls_operator.pki.keys import KeyAlgorithm
 
 from .authorities import decide_authorities
+from .consent import Admission, admit, withdraw
 from .delivery import PodReport, decide_delivery, served_digest
+from .elsewhere import decide_elsewhere, decide_restarts_elsewhere
 from .leaves import LeafReport, decide_leaf, decide_obsolete
 from .paused import hold
 from .plan import Plan, Problem
 from .ports import Ref
 from .restart import decide_restarts
 from .rotation import Rotation
-from .wanted import wanted_leaves
+from .sources import ending
+from .trust import decide_trust
+from .wanted import WantedLeaf, wanted_leaves
 from .workload import decide_workload
 from .world import World
 
@@ -33,6 +37,10 @@ class Report:
     rotations: tuple[Rotation, ...] = ()
     leaves: tuple[LeafReport, ...] = ()
     pods: tuple[PodReport, ...] = ()
+    admission: Admission = field(default_factory=Admission)
+    """What the MTLSClients are told that name the service."""
+    warnings: tuple[Problem, ...] = ()
+    """What a person should know, although nothing is wrong yet."""
     paused: bool = False
     """Whether nothing was to be done."""
 
@@ -59,29 +67,53 @@ def _decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
     keyring, rotations, first = decide_authorities(world, entropy)
     if keyring is None:
         return Report(), first
+    if not all(keyring.of(role).anchors for role in ROLES):
+        return Report(keyring, rotations), first  # whoever verified, would have nothing to verify by
+    trust = decide_trust(world, keyring.client.anchors)
     try:
-        wanted = {leaf.ref: leaf for leaf in wanted_leaves(world, keyring)}
+        wanted = tuple(wanted_leaves(world, keyring, trust))
     except ValueError as error:
         return Report(keyring, rotations), first + Plan(problems=(Problem(INVALID_SPEC, str(error)),))
     may_issue = not (first.writes or world.paused)
-    plan = first + Plan(
-        problems=tuple(Problem(INVALID_SPEC, sentence) for sentence in problems(world.service))
-    )
+    invalid = tuple(Problem(INVALID_SPEC, sentence) for sentence in problems(world.service))
+    plan = first + Plan(problems=(*trust.problems, *invalid), wake=trust.wake)
     leaves: list[LeafReport] = []
     settled: set[Ref] = set()
-    for leaf in wanted.values():
+    for leaf in wanted:
         in_turn = len(plan.writes) < MOST_LEAVES[leaf.profile.key.algorithm]
-        report, step = decide_leaf(world, leaf, entropy, may_issue=may_issue and in_turn)
+        report, step = _decide_leaf(world, leaf, entropy, may_issue=may_issue and in_turn)
         leaves.append(report)
         if not (step.writes or step.more or report.problem):
             settled.add(leaf.ref)
         plan += step
-    plan += decide_obsolete(world, wanted)
-    plan += decide_restarts(world, wanted.values(), settled)
+    plan += decide_obsolete(world, {leaf.ref for leaf in wanted})
+    plan += decide_restarts(world, (leaf for leaf in wanted if not leaf.caller), settled)
+    admission, step = _decide_callers(world, wanted, settled)
+    plan += step
     plan += decide_workload(world, restart=next((each.restart for each in rotations if each.restart), ""))
     pods: list[PodReport] = []
     digest = served_digest(world)
     if digest is not None:
         pods, step = decide_delivery(world, digest, rotating=any(each.phase != "Idle" for each in rotations))
         plan += step
-    return Report(keyring, rotations, tuple(leaves), tuple(pods)), first if first.writes else plan
+    endings = filter(None, (ending(world, keyring.of(role)) for role in ROLES))
+    warnings = (*endings, *trust.warnings)
+    found = Report(keyring, rotations, tuple(leaves), tuple(pods), admission, warnings)
+    return found, first if first.writes else plan
+
+
+def _decide_leaf(
+    world: World, wanted: WantedLeaf, entropy: Entropy, *, may_issue: bool
+) -> tuple[LeafReport, Plan]:
+    if wanted.caller is None:
+        return decide_leaf(world, wanted, entropy, may_issue=may_issue)
+    return decide_elsewhere(world, wanted, wanted.caller, entropy, may_issue=may_issue)
+
+
+def _decide_callers(
+    world: World, wanted: Iterable[WantedLeaf], settled: Collection[Ref]
+) -> tuple[Admission, Plan]:
+    admission = admit(world)
+    problems, plan = decide_restarts_elsewhere(world, (leaf for leaf in wanted if leaf.caller), settled)
+    known = replace(admission, problems={**problems, **admission.problems})
+    return known, plan + withdraw(world, admission)

@@ -10,8 +10,8 @@ from mtls_operator.pki.generations import Generations
 from mtls_operator.policies.rotation import Gate, PodTrust
 from mtls_server.contract import TRUST_ANCHORS
 
-from .callers import callers
-from .ownership import made_by_us
+from .callers import Caller, callers
+from .ownership import Ownership, made_by_us, ownership
 from .ports import SECRET, Object, Ref
 from .secrets import decode_data
 from .world import Delivery, World
@@ -64,11 +64,20 @@ def _bundles(world: World, role: Role) -> Iterator[tuple[str, bytes, datetime]]:
     """Return name, contents and age of each bundle from which leaves of this role are verified."""
     name, namespace = world.service.metadata.name, world.service.metadata.namespace
     server = Ref(SECRET, namespace, names.server_secret(name))
-    refs = [server] if role == "client" else [caller.ref for caller in callers(world)]
+    heard = (caller.ref for caller in callers(world) if _is_heard(world, caller))
+    refs = [server] if role == "client" else heard
     for ref in refs:
         secret = world.secrets.get(ref)
         if secret is not None and made_by_us(secret):
             yield ref.name, decode_data(secret).get(TRUST_ANCHORS, b""), trust_since(secret, world.now)
+
+
+def _is_heard(world: World, caller: Caller) -> bool:
+    """Whether to wait for the bundle of a caller; no MTLSClient can hold a service up by its Secret."""
+    secret = world.secrets.get(caller.ref)
+    if caller.client is None or secret is None:
+        return True
+    return caller.ref not in world.refused and ownership(secret, caller.client) is Ownership.OURS
 
 
 def _pods(world: World, awaited: Authority, since: datetime | None) -> Iterator[PodTrust]:

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from mtls_operator.api import names
 from mtls_operator.desired import secrets
+from mtls_operator.desired.metadata import held, kept
 from mtls_operator.pki.authority import Authority, is_issued_by
 from mtls_operator.pki.bundle import decode_bundle, encode_bundle
 from mtls_operator.pki.entropy import Entropy
@@ -58,6 +59,8 @@ class LeafReport:
 
     secret_name: str
     client: str | None
+    caller: Ref | None = None
+    """The MTLSClient whose Secret it is."""
     serial: str = ""
     not_before: datetime | None = None
     not_after: datetime | None = None
@@ -109,7 +112,8 @@ def decide_leaf(
         may_issue: false: a later pass will.
     """
     observed = world.secrets.get(wanted.ref)
-    if wanted.ref in world.taken or (observed and ownership(observed, world.service) is Ownership.FOREIGN):
+    owner = wanted.caller or world.service
+    if wanted.ref in world.taken or (observed and ownership(observed, owner) is Ownership.FOREIGN):
         taken = name_taken(wanted.ref, world.now)
         return LeafReport(wanted.ref.name, wanted.client, problem=taken.problems[0]), taken
     stored = _Stored(observed, decode_data(observed)) if observed else None
@@ -292,8 +296,7 @@ def _secret(
     if further.seal:
         annotations[names.ANNOTATION_STORES] = further.seal
     return secrets.client_secret(
-        world.service,
-        wanted.client,
+        held(wanted.caller) if wanted.caller else kept(world.service, wanted.ref.name, "client"),
         certificate=material.chain,
         key=material.key,
         anchors=wanted.anchors,
@@ -306,7 +309,7 @@ def _stores(world: World, wanted: WantedLeaf, material: _Material, stored: _Stor
     if wanted.stores is None:
         return Stores()
     present = Stores()
-    if stored is not None and ownership(stored.observed, world.service) is Ownership.OURS:
+    if stored and ownership(stored.observed, wanted.caller or world.service) is Ownership.OURS:
         present = Stores.among(stored.data, stored.annotation(names.ANNOTATION_STORES))
     return stores(wanted.stores, material.key, material.chain, wanted.anchors, present)
 
@@ -365,6 +368,8 @@ def _is_new(world: World, wanted: WantedLeaf) -> bool:
 
 def _known(world: World, wanted: WantedLeaf) -> bool:
     """Whether status says that this Secret was there before: then its absence is worth an Event."""
+    if wanted.caller is not None:
+        return bool(wanted.caller.status and wanted.caller.status.serial)
     status = world.service.status
     if status is None:
         return False

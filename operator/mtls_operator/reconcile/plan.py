@@ -4,16 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Self
 
+from mtls_operator.api.types import MTLSClient
+
 from .ports import Object, Ref, Resource
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An Event about the service."""
+    """An Event about the service, or about an MTLSClient."""
 
     severity: Literal["Normal", "Warning"]
     reason: str
     message: str
+    caller: Ref | None = None
+    """The MTLSClient that it is about; None: the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,8 @@ class Create:
     body: Object
     notice: Notice | None = None
     """What to tell once it is done."""
+    caller: MTLSClient | None = None
+    """Whose it is; None: the service's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,8 @@ class Replace:
     body: Object
     notice: Notice | None = None
     """What to tell once it is done."""
+    caller: MTLSClient | None = None
+    """Whose it is; None: the service's."""
     records: bool = False
     """Whether it only notes what was done, so that no certificate is issued by it."""
 
@@ -53,6 +61,8 @@ class Delete:
     ref: Ref
     uid: str
     resource_version: str
+    caller: MTLSClient | None = None
+    """Whose it is; None: the service's."""
 
 
 Write = Create | Replace | Apply | Delete
@@ -85,6 +95,8 @@ class Restart:
     """What it is rolled for."""
     causes: tuple[str, ...]
     """Names of the Secrets that have changed."""
+    caller: Ref | None = None
+    """The MTLSClient that names it; None: the service does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +142,10 @@ class Plan:
 NAME_TAKEN = "NameTaken"
 RETRY_TAKEN = timedelta(seconds=10)
 """Foreign objects are not watched, so a name that was taken is looked at again this often."""
+STATUS_INTERVAL = timedelta(seconds=1)
+"""The status of an object is written at most this often."""
+RETRY_REFUSED = timedelta(seconds=15)
+"""A write that the API server refused is tried again this often."""
 
 
 def name_taken(ref: Ref, now: datetime) -> Plan:

@@ -2,61 +2,40 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Literal, Protocol
 
 from pydantic import ValidationError
 
-from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
 from mtls_operator.api.types import MTLSService
 from mtls_operator.pki.entropy import Entropy
 
 from .act import Actor
-from .deadlines import Deadlines
-from .decide import INVALID_SPEC, decide
-from .plan import RETRY_TAKEN, Notice, Problem
-from .ports import (
-    MTLSSERVICE,
-    POD,
-    SECRET,
-    WORKLOAD,
-    Cluster,
-    ConflictError,
-    Object,
-    Ref,
-    Resource,
-    UnavailableError,
-)
-from .references import references
-from .status import build_status, first_sight, problem_notice
-from .store import Key, Store, ref_of
+from .client_status import answers
+from .consent import absent, admit, withdraw
+from .deadlines import Deadlines, within
+from .decide import INVALID_SPEC, Report, decide
+from .hearsay import unconfirmed
+from .herald import Herald, Recorder
+from .observe import observe
+from .plan import RETRY_REFUSED, RETRY_TAKEN, STATUS_INTERVAL, Notice, Problem
+from .ports import MTLSSERVICE, Cluster, ConflictError, Object, Ref, UnavailableError
+from .status import build_status, first_sight, notices
+from .store import Key, Store
 from .world import World
 
 MOST_ROUNDS = 12
 """A service that needs more steps than this at once is looked at again later, after the others."""
-STATUS_INTERVAL = timedelta(seconds=1)
-"""A service's status is written at most this often."""
 PATIENCE = timedelta(seconds=30)
 """How long the steps of a service may fail, each tried again, before its status says so."""
 WRITE_FAILING = "WriteFailing"
-RETRY_REFUSED = timedelta(seconds=15)
 RETRY_CLAIM = timedelta(seconds=30)
 
 logger = logging.getLogger(__name__)
-
-
-class Recorder(Protocol):
-    """Records Events; never blocks and never fails."""
-
-    def record(
-        self, regarding: Object, severity: Literal["Normal", "Warning"], reason: str, message: str
-    ) -> None:
-        """Record an Event about an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +63,7 @@ class Reconciler:
         self._with = surroundings
         self._status_written: dict[Key, datetime] = {}
         self._failing_since: dict[Key, datetime] = {}
+        self._herald = Herald(store, surroundings.cluster, surroundings.recorder)
 
     async def reconcile(self, key: Key) -> None:
         """Bring the service to what its spec asks for.
@@ -91,11 +71,37 @@ class Reconciler:
         Raises:
             ClusterError: something could not be done now; the same pass shall be tried again.
         """
-        observed = self._store.get(Ref(MTLSSERVICE, key.namespace, key.name))
-        if observed is None or observed["metadata"].get("deletionTimestamp"):
+        self._with.actor.memory(key).live.clear()
+        await self._pass(key)
+
+    async def _pass(self, key: Key) -> None:
+        observed = self._store.get(Ref(MTLSSERVICE, *key))
+        if observed is None:
+            await self._turn_away(key)
+        elif observed["metadata"].get("deletionTimestamp"):
             self._forget(key)
         elif await self._claim(key, observed):
             await self._converge(key)
+
+    async def _turn_away(self, key: Key) -> None:
+        """Tell the MTLSClients of a service that is not there, and take back what they had from it."""
+        world = self._observe(key, absent(key))
+        if not world.callers:
+            self._forget(key)
+        elif await self._confirm(key, world):
+            await self._pass(key)
+        else:
+            admission = admit(world)
+            await self._with.actor.act(world.service, withdraw(world, admission), partial(self._tell, world))
+            rest = withdraw(self._observe(key, absent(key)), admission)
+            told = await self._herald.tell(answers(world, Report(admission=admission)), world.now)
+            self._deadlines.set(key, world.now + STATUS_INTERVAL if rest.acts else _earliest(told, rest.wake))
+
+    async def _confirm(self, key: Key, world: World) -> bool:
+        """Read live what the next steps would take from somebody on hearsay; say whether there was any."""
+        doubts = unconfirmed(world)
+        await self._with.actor.confirm(key, doubts)
+        return bool(doubts)
 
     async def _claim(self, key: Key, observed: Object) -> bool:
         """Make sure that this instance, and no other, cares for the service."""
@@ -122,6 +128,9 @@ class Reconciler:
             world = await self._look(key)
             if world is None:
                 return
+            if await self._confirm(key, world):
+                await self._pass(key)
+                return
             loop = asyncio.get_running_loop()
             report, plan = await loop.run_in_executor(self._with.threads, decide, world, self._with.entropy)
             if not plan.acts or refused:
@@ -130,7 +139,7 @@ class Reconciler:
                 refused = await self._with.actor.act(world.service, plan, partial(self._tell, world))
             except UnavailableError as error:
                 problems = (*plan.problems, Problem(WRITE_FAILING, str(error)))
-                await self._say_if_it_lasts(key, world, build_status(world, report, problems))
+                await self._say_if_it_lasts(key, world, report, problems)
                 raise
             if plan.more:
                 break
@@ -140,11 +149,11 @@ class Reconciler:
         self._failing_since.pop(key, None)
         wake = world.now if plan.more else plan.wake
         if refused:
-            wake = min(filter(None, (wake, world.now + RETRY_REFUSED)))
-        status = build_status(world, report, (*plan.problems, *refused))
+            wake = _earliest(wake, world.now + RETRY_REFUSED)
         if not report.settling:
-            wake = await self._say(key, world, status, wake)
-        self._deadlines.set(key, wake)
+            wake = await self._say(key, world, report, (*plan.problems, *refused), wake)
+        told = await self._herald.tell(answers(world, report), world.now)
+        self._deadlines.set(key, _earliest(wake, told))
 
     async def _look(self, key: Key) -> World | None:
         """Observe the world; names that were taken are looked at live once in a while."""
@@ -160,71 +169,48 @@ class Reconciler:
             )
             self._with.recorder.record(observed, "Warning", INVALID_SPEC, message)
             return None
-        for ref, seen in tuple(self._with.actor.memory(key).taken.items()):
-            if not _within(RETRY_TAKEN, seen, self._with.clock()):
-                await self._with.actor.look_again(service, ref)
+        memory = self._with.actor.memory(key)
+        for ref, taken in tuple(memory.taken.items()):
+            if not within(RETRY_TAKEN, taken.seen, self._with.clock()):
+                await self._with.actor.look_again(memory, taken.wanted_by, ref)
         return self._observe(key, service)
 
     def _observe(self, key: Key, service: MTLSService) -> World:
-        store, settings, memory = self._store, self._with.settings, self._with.actor.memory(key)
-        authority = Ref(SECRET, settings.namespace, names.authority_secret(service.metadata.uid))
-        pods = tuple(store.of(key, POD))
-        named = set(references(service))
-        store.refer(key, named)
-        for uid in memory.deliveries.keys() - {pod["metadata"]["uid"] for pod in pods}:
-            del memory.deliveries[uid]
-        return World(
-            service=service,
-            settings=settings,
-            now=self._with.clock(),
-            authority=store.get(authority),
-            secrets={
-                ref_of(SECRET, secret): secret
-                for secret in self._known(key, SECRET, _leaf_secrets(service))
-                if key.namespace != settings.namespace
-                or not secret["metadata"]["name"].startswith(names.AUTHORITY_PREFIX)
-            },
-            references={ref: found for ref in named if (found := store.get(ref))},
-            workload={
-                (resource.kind, item["metadata"]["name"]): item
-                for resource in WORKLOAD
-                for item in self._known(key, resource, (key.name,))
-            },
-            pods=pods,
-            deliveries=dict(memory.deliveries),
-            rolled=dict(memory.rolled),
-            taken=frozenset(memory.taken),
-            unchanged=dict(memory.unchanged),
-        )
+        memory, settings, now = self._with.actor.memory(key), self._with.settings, self._with.clock()
+        for ref, refused in tuple(memory.refused.items()):
+            if not within(RETRY_REFUSED, refused.at, now):
+                del memory.refused[ref]
+        return observe(self._store, memory, settings, service, now)
 
-    def _known(self, key: Key, resource: Resource, wanted: Iterable[str]) -> Iterator[Object]:
-        """Return what says that it belongs to the service, and what has a name that the service needs."""
-        yield from self._store.of(key, resource)
-        for name in wanted:
-            observed = self._store.get(Ref(resource, key.namespace, name))
-            if observed is not None:
-                yield observed
-
-    async def _say(self, key: Key, world: World, status: Object, wake: datetime | None) -> datetime | None:
+    async def _say(
+        self,
+        key: Key,
+        world: World,
+        report: Report,
+        problems: tuple[Problem, ...],
+        wake: datetime | None = None,
+    ) -> datetime | None:
         """Write the status if it differs, at most once a second; return when to look again."""
         observed = self._store.get(Ref(MTLSSERVICE, key.namespace, key.name))
+        status = build_status(world, report, problems)
         if observed is None or observed.get("status") == status:
             return wake
         written = self._status_written.get(key)
-        if written is not None and _within(STATUS_INTERVAL, written, world.now):
-            return min(filter(None, (wake, written + STATUS_INTERVAL)))
-        notice = problem_notice(world, status)
-        if notice is not None:
+        if written is not None and within(STATUS_INTERVAL, written, world.now):
+            return _earliest(wake, written + STATUS_INTERVAL)
+        for notice in notices(world, report, status):
             self._tell(world, notice)
         await self._apply_status(world, status, precondition=False)
         self._status_written[key] = self._with.clock()
         return wake
 
-    async def _say_if_it_lasts(self, key: Key, world: World, status: Object) -> None:
+    async def _say_if_it_lasts(
+        self, key: Key, world: World, report: Report, problems: tuple[Problem, ...]
+    ) -> None:
         """Write the status of a service whose steps keep failing; a short failure is nobody's business."""
         since = self._failing_since.setdefault(key, world.now)
-        if not _within(PATIENCE, since, world.now):
-            await self._say(key, world, status, None)
+        if not within(PATIENCE, since, world.now):
+            await self._say(key, world, report, problems)
 
     async def _apply_status(self, world: World, status: Object, *, precondition: bool) -> None:
         metadata = world.service.metadata
@@ -238,9 +224,8 @@ class Reconciler:
         self._store.put(MTLSSERVICE, await self._with.cluster.apply_status(MTLSSERVICE, body))
 
     def _tell(self, world: World, notice: Notice) -> None:
-        observed = self._store.get(
-            Ref(MTLSSERVICE, world.service.metadata.namespace, world.service.metadata.name)
-        )
+        metadata = world.service.metadata
+        observed = self._store.get(notice.caller or Ref(MTLSSERVICE, metadata.namespace, metadata.name))
         if observed is not None:
             self._with.recorder.record(observed, notice.severity, notice.reason, notice.message)
 
@@ -252,12 +237,5 @@ class Reconciler:
         self._with.actor.forget(key)
 
 
-def _leaf_secrets(service: MTLSService) -> Iterator[str]:
-    yield names.server_secret(service.metadata.name)
-    for client in service.spec.clients:
-        yield names.client_secret(service.metadata.name, client.name)
-
-
-def _within(interval: timedelta, begun: datetime, now: datetime) -> bool:
-    """Whether it is still too early; a moment in the future was seen before the clock was set back."""
-    return begun <= now < begun + interval
+def _earliest(*moments: datetime | None) -> datetime | None:
+    return min(filter(None, moments), default=None)

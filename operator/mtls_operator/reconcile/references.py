@@ -1,16 +1,19 @@
 """What a spec names of the user's own objects, each with the label by which its owner consents."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mtls_operator.api import names
-from mtls_operator.api.types import MTLSService, TrustSource
+from mtls_operator.api.types import MTLSClient, MTLSService, TrustSource
 
 from .ports import CONFIG_MAP, SECRET, Object, Ref
 from .world import World
 
 
-def references(service: MTLSService) -> Iterator[Ref]:
-    """Return the objects that a service depends on beside its own."""
+def references(service: MTLSService, callers: Iterable[MTLSClient] = ()) -> Iterator[Ref]:
+    """Return the objects of others that a service depends on, and those that its MTLSClients name."""
+    for caller in callers:
+        for asked in caller.spec.formats:
+            yield Ref(SECRET, caller.metadata.namespace, asked.password_secret_ref.name)
     namespace, spec = service.metadata.namespace, service.spec
     for source in (spec.authority.server, spec.authority.client):
         if source.secret_ref is not None:

@@ -12,7 +12,8 @@ from mtls_operator.pki.bundle import decode_bundle
 from mtls_operator.pki.extensions import extension
 from mtls_server.contract import CERTIFICATE, POLICY, Policy, decode_policy
 
-from .callers import callers, revoked_identities
+from .callers import callers, mtlsclient_uri, revoked_identities
+from .consent import admit, obsolete
 from .ownership import Ownership, made_by_us, ownership
 from .recovery import mark, server_secret
 from .secrets import decode_data
@@ -35,7 +36,8 @@ def revoke(world: World, keyring: Keyring) -> Keyring:
     refused = revoked_identities(world)
     moment = world.now.replace(microsecond=0) + timedelta(seconds=1)
     ledger = dict(keyring.revoked)
-    gone = {*_left_the_policy(world, keyring), *_lost_their_secret(world, keyring)} - present
+    losing = {*_lost_their_secret(world, keyring), *_lost_consent(world, keyring)}
+    gone = {*_left_the_policy(world, keyring), *losing} - present
     ledger.update(dict.fromkeys(gone | (refused - ledger.keys()), moment))
     request = mark(world.service.metadata.annotations.get(names.ANNOTATION_REISSUE, ""))
     if request not in {"", keyring.reissued_for}:
@@ -66,7 +68,7 @@ def _ends(keyring: Keyring, revoked_at: datetime) -> datetime:
 
 def _left_the_policy(world: World, keyring: Keyring) -> Iterator[str]:
     """Return the callers of the policy that was stored last, unless the ledger has moved on since."""
-    policy = _stored_policy(world)
+    policy = stored_policy(world)
     if policy is not None:
         for uri in policy.clients:
             if policy.revoked.get(uri) == keyring.revoked.get(uri):
@@ -81,12 +83,25 @@ def _lost_their_secret(world: World, keyring: Keyring) -> Iterator[str]:
         if ours and ref not in wanted:
             leaf = _leaf(decode_data(secret).get(CERTIFICATE, b""))
             uri = _uri(leaf) if leaf else None
-            since = keyring.revoked.get(uri) if uri else None
-            if leaf and uri and (since is None or leaf.not_valid_before_utc >= since):
+            if leaf and uri and _is_accepted(keyring, uri, leaf):
                 yield uri
 
 
-def _stored_policy(world: World) -> Policy | None:
+def _lost_consent(world: World, keyring: Keyring) -> Iterator[str]:
+    """Return the MTLSClients with a Secret that the ledger does not refuse yet, named by their own object."""
+    for client, secret in obsolete(world, admit(world)):
+        leaf, uri = _leaf(decode_data(secret).get(CERTIFICATE, b"")), mtlsclient_uri(world, client)
+        if leaf and _is_accepted(keyring, uri, leaf):
+            yield uri
+
+
+def _is_accepted(keyring: Keyring, uri: str, leaf: x509.Certificate) -> bool:
+    since = keyring.revoked.get(uri)
+    return since is None or leaf.not_valid_before_utc >= since
+
+
+def stored_policy(world: World) -> Policy | None:
+    """Return the policy that the server was given last, if it can be read."""
     try:
         return decode_policy(decode_data(server_secret(world)).get(POLICY, b""))
     except ValueError:

@@ -27,7 +27,8 @@ async def roll(cluster: Cluster, restart: Restart) -> bool:
 def restarted(restart: Restart) -> Notice:
     """Tell that a workload was rolled."""
     kind, name = restart.ref.resource.kind, restart.ref.name
-    return Notice("Normal", "Restarted", f"{kind} {name} was restarted: {', '.join(restart.causes)} changed")
+    message = f"{kind} {name} was restarted: {', '.join(restart.causes)} changed"
+    return Notice("Normal", "Restarted", message, restart.caller)
 
 
 def _rolled_for(workload: Object) -> str | None:

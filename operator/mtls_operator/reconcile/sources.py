@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
 
 from cryptography import x509
 
@@ -15,13 +15,14 @@ from mtls_operator.pki.generations import Generations
 from mtls_operator.pki.keys import DEFAULT_KEY, decode_key
 from mtls_operator.pki.leaf import LeafProfile, client_profile, server_profile
 from mtls_operator.pki.validity import rfc3339
-from mtls_operator.policies.authority import Candidate, assemble, evaluate
+from mtls_operator.policies.authority import LEAVES_LEFT, Candidate, assemble, evaluate
 from mtls_operator.policies.foreign import is_self_signed
 from mtls_server.contract import CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS
 
 from .callers import callers, client_uri
 from .plan import Problem
 from .ports import SECRET, Ref
+from .recovery import wanted_longest
 from .references import resolve
 from .secrets import decode_data
 from .world import World
@@ -31,9 +32,15 @@ AUTHORITY_INVALID: Final = "AuthorityInvalid"
 AUTHORITY_ENDING: Final = "AuthorityEnding"
 LEAVES_WARNED_OF: Final = 4
 """How many of its longest leaves before the end of an authority of the user's own is told of it."""
+RETRY_REFUSED: Final = timedelta(minutes=10)
+"""One that is refused may just not hold yet."""
 
 
-def wanted_authority(world: World, role: Role) -> Authority | Problem | None:
+Given: TypeAlias = Authority | Problem | None
+"""A CA of the user's own, why it can not be one, or that none is wanted."""
+
+
+def wanted_authority(world: World, role: Role) -> Given:
     """Return the user's own CA that is to sign, or why it can not; None: the spec names none."""
     reference = _source(world, role).secret_ref
     if reference is None:
@@ -52,13 +59,23 @@ def wanted_authority(world: World, role: Role) -> Authority | Problem | None:
     return authority
 
 
+def next_look(world: World, given: Given) -> datetime | None:
+    """Return when time alone may change what is said of a CA of the user's own."""
+    if isinstance(given, Problem):
+        return world.now + RETRY_REFUSED
+    if given is None:
+        return None
+    moments = (_warned_from(world, given), given.not_after - LEAVES_LEFT * _longest_leaf(world, given.role))
+    return min((moment for moment in moments if moment > world.now), default=None)
+
+
 def ending(world: World, generations: Generations) -> Problem | None:
     """Warn of the end of an authority that only its user can replace, while there is time for it."""
     role, signing = generations.role, generations.signing
     reference = _source(world, role).secret_ref
     if reference is None or signing is None or generations.next is not None:
         return None
-    if world.now < signing.not_after - LEAVES_WARNED_OF * longest_leaf(world, role):
+    if world.now < _warned_from(world, signing):
         return None
     message = (
         f"the {role} authority of Secret {reference.name} ends at {rfc3339(signing.not_after)}, and so does "
@@ -67,12 +84,13 @@ def ending(world: World, generations: Generations) -> Problem | None:
     return Problem(AUTHORITY_ENDING, message)
 
 
-def longest_leaf(world: World, role: Role) -> timedelta:
-    """Return the longest duration of what an authority has to sign now."""
-    server = defaults.certificate_duration(world.service.spec.certificates)
-    if role == "server":
-        return server
-    return max((caller.duration for caller in callers(world)), default=server)
+def _longest_leaf(world: World, role: Role) -> timedelta:
+    """Return the longest duration of what is to be signed; of clients to come, that of the server."""
+    return wanted_longest(world, role) or defaults.certificate_duration(world.service.spec.certificates)
+
+
+def _warned_from(world: World, authority: Authority) -> datetime:
+    return authority.not_after - LEAVES_WARNED_OF * _longest_leaf(world, authority.role)
 
 
 def _source(world: World, role: Role) -> AuthoritySource:
@@ -106,7 +124,7 @@ def _examine(world: World, authority: Authority) -> None:
         ValueError: it may not; names the rule, and the command that makes a good one.
     """
     role = authority.role
-    broken = evaluate(Candidate(authority, _profiles(world, role), longest_leaf(world, role), world.now))
+    broken = evaluate(Candidate(authority, _profiles(world, role), _longest_leaf(world, role), world.now))
     if broken:
         raise ValueError(broken)
 

@@ -22,6 +22,8 @@ from .world import World
 
 MAX_CLIENTS = 50
 """Clients listed; a longer list would cost the API server dearly at each write."""
+MAX_WARNINGS = 3
+"""Warnings told at a time."""
 MAX_VERSION = 64
 """A pod is not trusted to say no more than the schema of status takes."""
 
@@ -57,7 +59,7 @@ def build_status(world: World, report: Report, problems: tuple[Problem, ...]) ->
         "conditions": _conditions(world, list(_aspects(world, report, problems))),
         "serverCertificate": _server_certificate(server),
         "clients": [_client(leaf) for leaf in sorted(clients, key=_urgency)[:MAX_CLIENTS]],
-        "clientsTotal": len(clients),
+        "clientsTotal": _total(report),
         "clientsReady": sum(1 for leaf in clients if not leaf.problem),
         "nextExpiry": rfc3339(min(expiries)) if expiries else None,
         "authorities": _authorities(report),
@@ -69,14 +71,17 @@ def build_status(world: World, report: Report, problems: tuple[Problem, ...]) ->
     return {field: value for field, value in status.items() if value is not None}
 
 
-def problem_notice(world: World, status: Object) -> Notice | None:
-    """Return the Event that a problem deserves when it is new, or reads differently than before."""
-    before = {condition.type: condition for condition in _known_conditions(world)}.get("Stalled")
+def notices(world: World, report: Report, status: Object) -> Iterator[Notice]:
+    """Return the Events that problems and warnings deserve when they are new, or read differently."""
+    known = {condition.type: condition for condition in _known_conditions(world)}
+    stalled, issued = known.get("Stalled"), known.get("CertificatesIssued")
     for condition in status["conditions"]:
-        news = before is None or before.status != "True" or before.message != condition["message"]
+        news = stalled is None or stalled.status != "True" or stalled.message != condition["message"]
         if condition["type"] == "Stalled" and condition["status"] == "True" and news:
-            return Notice("Warning", condition["reason"], condition["message"])
-    return None
+            yield Notice("Warning", condition["reason"], condition["message"])
+    for warning in report.warnings[:MAX_WARNINGS]:
+        if issued is None or warning.message not in issued.message:
+            yield Notice("Warning", warning.reason, warning.message)
 
 
 def _aspects(world: World, report: Report, problems: tuple[Problem, ...]) -> Iterator[Aspect]:
@@ -92,15 +97,23 @@ def _aspects(world: World, report: Report, problems: tuple[Problem, ...]) -> Ite
 
 
 def _certificates_issued(report: Report, problems: tuple[Problem, ...]) -> Aspect:
-    failing = [leaf.problem for leaf in report.leaves if leaf.problem]
+    failing = [leaf.problem for leaf in report.leaves if leaf.problem and not leaf.caller]
     if not report.leaves:
         why = problems[0] if problems else Problem("Pending", "the authorities are being made")
         return Aspect("CertificatesIssued", "False", why.reason, why.message)
     if failing:
         message = "; ".join(dict.fromkeys(problem.message for problem in failing[:3]))
         return Aspect("CertificatesIssued", "False", failing[0].reason, message)
-    total = len(report.leaves) - 1
-    return Aspect("CertificatesIssued", "True", "Issued", f"server and {total} of {total} clients")
+    ready = sum(1 for leaf in report.leaves if leaf.client is not None and not leaf.problem)
+    warnings = [warning.message for warning in report.warnings[:MAX_WARNINGS]]
+    message = "; ".join([f"server and {ready} of {_total(report)} clients", *warnings])
+    return Aspect("CertificatesIssued", "True", "Issued", message)
+
+
+def _total(report: Report) -> int:
+    """Count the clients of the spec, and the MTLSClients whose namespace it consents to."""
+    own = sum(1 for leaf in report.leaves if leaf.client is not None and not leaf.caller)
+    return own + report.admission.total
 
 
 def _trust_propagated(world: World, report: Report) -> Aspect:

@@ -1,11 +1,11 @@
 """The leaf Secrets that a spec asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mtls_operator.api import defaults, names
-from mtls_operator.api.types import Workload
+from mtls_operator.api.types import MTLSClient, Workload
 from mtls_operator.desired import policy
 from mtls_operator.desired.keyring import Keyring
 from mtls_operator.pki.authority import spki_digest
@@ -13,11 +13,12 @@ from mtls_operator.pki.bundle import encode_bundle
 from mtls_operator.pki.generations import Generations
 from mtls_operator.pki.keys import KeyProfile
 from mtls_operator.pki.leaf import LeafProfile, client_profile, server_profile
-from mtls_server.contract import encode_policy
+from mtls_server.contract import OWN_SOURCE, Client, encode_policy
 
-from .callers import client_uri
+from .callers import Caller, callers
 from .keystores import WantedStores, wanted_stores
 from .ports import SECRET, Ref
+from .trust import Trust
 from .world import World
 
 
@@ -41,37 +42,41 @@ class WantedLeaf:
     stores: WantedStores | None = None
     restart: tuple[Workload, ...] = ()
     """Workloads of the Secret's namespace that read it once."""
+    caller: MTLSClient | None = None
+    """Whose it is; None: the service's."""
 
 
-def wanted_leaves(world: World, keyring: Keyring) -> Iterator[WantedLeaf]:
+def wanted_leaves(world: World, keyring: Keyring, trust: Trust) -> Iterator[WantedLeaf]:
     """Return the server's leaf, then each client's.
 
     Raises:
         ValueError: the spec asks for something that no certificate can say, in words.
     """
-    yield _server(world, keyring)
-    service = world.service
-    certificates, metadata = service.spec.certificates, service.metadata
-    trust = encode_bundle(keyring.server.anchors)
-    for client in service.spec.clients:
-        if client.revoked:
-            continue
-        duration, uri = defaults.client_duration(service, client), client_uri(world, client.name)
-        yield WantedLeaf(
-            ref=Ref(SECRET, metadata.namespace, names.client_secret(metadata.name, client.name)),
-            client=client.name,
-            profile=client_profile(client.name, uri, _key_profile(world)),
-            generations=keyring.client,
-            duration=duration,
-            renew_before=defaults.renew_before(certificates, duration),
-            anchors=trust,
-            not_before=keyring.revoked.get(uri),
-            stores=wanted_stores(world, metadata.namespace, client.name, client.formats),
-            restart=client.restart,
-        )
+    known = tuple(callers(world))
+    yield _server(world, keyring, trust, known)
+    anchors = encode_bundle(keyring.server.anchors)
+    for caller in known:
+        if not caller.without_leaf:
+            yield _client(world, keyring, caller, anchors)
 
 
-def _server(world: World, keyring: Keyring) -> WantedLeaf:
+def _client(world: World, keyring: Keyring, caller: Caller, anchors: bytes) -> WantedLeaf:
+    return WantedLeaf(
+        ref=caller.ref,
+        client=caller.full_name,
+        profile=client_profile(caller.name, caller.uri, _key_profile(world)),
+        generations=keyring.client,
+        duration=caller.duration,
+        renew_before=defaults.renew_before(world.service.spec.certificates, caller.duration),
+        anchors=anchors,
+        not_before=keyring.revoked.get(caller.uri),
+        stores=wanted_stores(world, caller.ref.namespace, caller.name, caller.formats),
+        restart=caller.restart,
+        caller=caller.client,
+    )
+
+
+def _server(world: World, keyring: Keyring, trust: Trust, known: Sequence[Caller]) -> WantedLeaf:
     service, certificates = world.service, world.service.spec.certificates
     name, namespace = service.metadata.name, service.metadata.namespace
     duration = defaults.certificate_duration(certificates)
@@ -80,8 +85,13 @@ def _server(world: World, keyring: Keyring) -> WantedLeaf:
     served = policy.policy(
         service,
         server_names=dns_names,
-        own_authorities=[spki_digest(anchor) for anchor in keyring.client.anchors],
+        sources={**trust.sources, OWN_SOURCE: [spki_digest(anchor) for anchor in keyring.client.anchors]},
         revoked=keyring.revoked,
+        mtlsclients={
+            caller.uri: Client(caller.full_name, caller.roles, caller.tenant)
+            for caller in known
+            if caller.client
+        },
     )
     return WantedLeaf(
         ref=Ref(SECRET, namespace, names.server_secret(name)),
@@ -90,7 +100,7 @@ def _server(world: World, keyring: Keyring) -> WantedLeaf:
         generations=keyring.server,
         duration=duration,
         renew_before=defaults.renew_before(certificates, duration),
-        anchors=encode_bundle(keyring.client.anchors),
+        anchors=encode_bundle((*keyring.client.anchors, *trust.certificates)),
         policy=encode_policy(served),
         restart=service.spec.restart if service.spec.certificates_only else (),
     )

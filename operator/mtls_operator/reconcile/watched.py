@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
 
-from .ports import MTLSSERVICE, POD, SECRET, WORKLOAD, Object, Resource
+from .ports import CONFIG_MAP, MTLSCLIENT, MTLSSERVICE, POD, SECRET, WORKLOAD, Object, Resource
 
 LISTED: Final = "LISTED"
 """Beside the API's ADDED, MODIFIED and DELETED: part of the listing with which a watch begins."""
@@ -39,7 +39,9 @@ class Watched(NamedTuple):
 
 WATCHED: Final = (
     Watched(MTLSSERVICE),
+    Watched(MTLSCLIENT),
     Watched(SECRET, names.LABEL_USE),
+    Watched(CONFIG_MAP, names.LABEL_USE),
     *(Watched(resource, names.LABEL_MANAGED_BY, names.MANAGED_BY) for resource in (*WORKLOAD, POD)),
 )
 

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
-from mtls_operator.api.types import MTLSService
+from mtls_operator.api.types import MTLSClient, MTLSService
 from mtls_server.contract import State
 
+from .plan import Problem
 from .ports import SECRET, Object, Ref
 
 
@@ -56,6 +58,13 @@ class Delivery:
         return replace(self, wanted=digest, touches=attempt, touched_at=now)
 
 
+class Refused(NamedTuple):
+    """A write for an MTLSClient that the API server refused for good; its service does not wait for it."""
+
+    at: datetime
+    problem: Problem
+
+
 @dataclass(frozen=True, slots=True)
 class Rolled:
     """What came of the last look at a workload of ``restart``."""
@@ -76,7 +85,9 @@ class World:
     now: datetime
     authority: Object | None
     secrets: Mapping[Ref, Object] = field(default_factory=dict)
-    """Secrets that belong to the service, or have a name that it needs."""
+    """Secrets that belong to the service or its callers, or have a name that one of them needs."""
+    callers: tuple[MTLSClient, ...] = ()
+    """MTLSClients of all namespaces that name the service, whether it admits them or not; oldest first."""
     references: Mapping[Ref, Object] = field(default_factory=dict)
     """What the spec names of the user's own, as far as it carries the label that lets it be seen."""
     workload: Mapping[tuple[str, str], Object] = field(default_factory=dict)
@@ -88,6 +99,10 @@ class World:
     """Workloads of ``restart`` that were looked at."""
     taken: frozenset[Ref] = frozenset()
     """Names that a live read showed to belong to somebody else."""
+    refused: Mapping[Ref, Refused] = field(default_factory=dict)
+    """Secret of an MTLSClient to why it could not be written a moment ago."""
+    live: frozenset[Ref] = frozenset()
+    """What was read live in this pass: of these, nothing is hearsay."""
     unchanged: Mapping[Ref, str] = field(default_factory=dict)
     """Object to the resourceVersion at which applying what is wanted changed nothing."""
 

@@ -27,8 +27,7 @@ def test_the_server_mounts_certificate_key_anchors_and_policy_from_one_secret() 
 
 def test_a_client_gets_certificate_key_and_anchors() -> None:
     secret = secrets.client_secret(
-        service(),
-        "billing",
+        metadata.owned(service(), "orders-client-billing", "client"),
         certificate=b"leaf",
         key=b"key",
         anchors=b"ca",

@@ -32,7 +32,9 @@ def test_only_labelled_secrets_are_watched() -> None:
 def test_every_service_is_watched_and_of_the_rest_what_is_ours() -> None:
     assert {watched.resource.plural: watched.selector for watched in WATCHED} == {
         "mtlsservices": "",
+        "mtlsclients": "",
         "secrets": "mtls-operator.io/use",
+        "configmaps": "mtls-operator.io/use",
         **dict.fromkeys(
             (
                 "deployments",

@@ -40,6 +40,8 @@ class Api:
         self.objects: dict[Ref, Object] = {}
         self.refusals: dict[tuple[str, str], ClusterError] = {}
         """(kind, name) to the error that each write of it gets."""
+        self.unreadable: dict[Ref, ClusterError] = {}
+        """Object to the error that each read of it gets."""
         self.writes: list[str] = []
         self.reads: list[str] = []
         self.in_flight = self.most_in_flight = 0
@@ -58,6 +60,8 @@ class Api:
 
     async def get(self, ref: Ref) -> Object | None:
         self.reads.append(f"{ref.resource.kind} {ref.namespace}/{ref.name}")
+        if ref in self.unreadable:
+            raise self.unreadable[ref]
         return copy.deepcopy(self.objects.get(ref))
 
     async def list(

@@ -43,6 +43,26 @@ def service_object(spec: dict[str, Any] | None = None, **metadata: Any) -> Objec
     }
 
 
+def client_object(
+    name: str = "web", namespace: str = "front", into: str | None = None, **metadata: Any
+) -> Object:
+    """An MTLSClient that calls `orders`, as the API server would hand it out; its Secret is `<name>-tls`."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.CLIENT_KIND,
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": f"uid-{namespace}-{name}",
+            "generation": 1,
+            "resourceVersion": "1",
+            "creationTimestamp": "2026-01-01T11:00:00Z",
+        }
+        | metadata,
+        "spec": {"serviceRef": {"namespace": "shop", "name": "orders"}, "secretName": into or f"{name}-tls"},
+    }
+
+
 @dataclass
 class Universe:
     """What is stored, and a clock; ``settle`` carries plans out until nothing is left to do."""

@@ -1,0 +1,192 @@
+"""Which MTLSClients a service admits, and what becomes of the Secrets of the others."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mtls_operator.api import defaults, names
+from mtls_operator.api.settings import Settings
+from mtls_operator.api.types import ClientNamespace, Metadata, MTLSClient, MTLSService
+
+from .ownership import Ownership, holder_uid, made_by_us, ownership
+from .plan import NAME_TAKEN, RETRY_REFUSED, Delete, Plan, Problem
+from .ports import MTLSCLIENT, MTLSSERVICE, SECRET, Object, Ref
+from .store import Key, ref_of
+from .world import World
+
+NOT_PERMITTED = "NotPermitted"
+QUOTA_EXCEEDED = "QuotaExceeded"
+MOST_CALLERS = 1000
+"""Clients and MTLSClients of one service together: its policy travels in one Secret."""
+
+
+class Admitted(NamedTuple):
+    """An MTLSClient that the service admits, and what it grants it."""
+
+    client: MTLSClient
+    consent: ClientNamespace
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a service says to the MTLSClients that name it."""
+
+    admitted: tuple[Admitted, ...] = ()
+    """Oldest first."""
+    problems: Mapping[Ref, Problem] = field(default_factory=dict)
+    """MTLSClient to why it gets no Secret; where only the name is taken, it is admitted all the same."""
+
+    @property
+    def total(self) -> int:
+        """Count those whose namespace the service consents to."""
+        surplus = sum(1 for problem in self.problems.values() if problem.reason == QUOTA_EXCEEDED)
+        return len(self.admitted) + surplus
+
+
+def absent(key: Key) -> MTLSService:
+    """Return what stands for a service that is not there: it consents to nobody."""
+    metadata = Metadata(namespace=key.namespace, name=key.name)
+    return MTLSService(api_version=MTLSSERVICE.api_version, kind=MTLSSERVICE.kind, metadata=metadata)
+
+
+def client_ref(client: MTLSClient) -> Ref:
+    """Name the MTLSClient."""
+    return Ref(MTLSCLIENT, client.metadata.namespace, client.metadata.name)
+
+
+def secret_ref(client: MTLSClient) -> Ref:
+    """Name the Secret that it wants."""
+    return Ref(SECRET, client.metadata.namespace, client.spec.secret_name)
+
+
+def is_watched(settings: Settings, namespace: str) -> bool:
+    """Whether the services and clients of this namespace are seen at all."""
+    return not settings.watched_namespaces or namespace in settings.watched_namespaces
+
+
+def admit(world: World) -> Admission:
+    """Admit the MTLSClients of the namespaces that the service consents to, within its quotas."""
+    spec = world.service.spec
+    consents = {consent.namespace: consent for consent in spec.client_namespaces}
+    places = MOST_CALLERS - len(spec.clients)
+    counted: Counter[str] = Counter()
+    admitted: list[Admitted] = []
+    problems: dict[Ref, Problem] = {}
+    for client in world.callers:
+        namespace = client.metadata.namespace
+        consent = consents.get(namespace)
+        if client.metadata.deletion_timestamp:
+            continue
+        if consent is None or namespace == world.settings.namespace:
+            problems[client_ref(client)] = _not_permitted(client)
+        elif counted[namespace] >= defaults.max_clients(consent):
+            problems[client_ref(client)] = _namespace_is_full(client, consent)
+        elif len(admitted) >= places:
+            problems[client_ref(client)] = _service_is_full(client)
+        else:
+            counted[namespace] += 1
+            admitted.append(Admitted(client, consent))
+    return Admission(tuple(admitted), problems | dict(_contests(world, admitted)))
+
+
+def withdraw(world: World, admission: Admission) -> Plan:
+    """Delete the Secrets of MTLSClients that are not, or no more, to have them."""
+    plan = Plan()
+    for client, secret in obsolete(world, admission):
+        ref, metadata = ref_of(SECRET, secret), secret["metadata"]
+        refused = world.refused.get(ref)
+        if refused is None:
+            plan += Plan(writes=(Delete(ref, metadata["uid"], metadata["resourceVersion"], client),))
+        else:
+            plan += Plan(wake=refused.at + RETRY_REFUSED)
+    return plan
+
+
+def obsolete(world: World, admission: Admission) -> Iterator[tuple[MTLSClient, Object]]:
+    """Return each Secret that its MTLSClient is not to have; a former one stays until the new is there."""
+    if not is_watched(world.settings, world.service.metadata.namespace):
+        return
+    admitted = {each.client.metadata.uid for each in admission.admitted}
+    held = _held(world)
+    for client in world.callers:
+        secrets = held[client.metadata.uid]
+        has_new = any(ref_of(SECRET, secret) == secret_ref(client) for secret in secrets)
+        for secret in secrets:
+            wanted = ref_of(SECRET, secret) == secret_ref(client) or not has_new
+            if not (wanted and client.metadata.uid in admitted) and _is_ours_to_delete(secret):
+                yield client, secret
+
+
+def _held(world: World) -> Mapping[str, Sequence[Object]]:
+    """Return the Secrets that the MTLSClients own, by their UID."""
+    owners = {client.metadata.uid: client for client in world.callers}
+    held: defaultdict[str, list[Object]] = defaultdict(list)
+    for secret in world.secrets.values():
+        owner = owners.get(holder_uid(secret) or "")
+        if owner is not None and ownership(secret, owner) is Ownership.OURS:
+            held[owner.metadata.uid].append(secret)
+    return held
+
+
+def _is_ours_to_delete(secret: Object) -> bool:
+    return made_by_us(secret) and not secret["metadata"].get("deletionTimestamp")
+
+
+def _contests(world: World, admitted: Sequence[Admitted]) -> Iterator[tuple[Ref, Problem]]:
+    """Return the MTLSClients that want a Secret which somebody else has, or is to have."""
+    wanted = defaultdict(list)
+    for client, _ in admitted:
+        wanted[secret_ref(client)].append(client)
+    own = _own_secrets(world.service)
+    for secret, clients in wanted.items():
+        stored = world.secrets.get(secret)
+        holder = next((client for client in clients if stored and _owns(client, stored)), None)
+        winner = holder or (clients[0] if secret not in own else None)
+        for client in clients:
+            if client is not winner:
+                yield client_ref(client), name_taken(secret)
+
+
+def _owns(client: MTLSClient, secret: Object) -> bool:
+    return ownership(secret, client) is Ownership.OURS
+
+
+def _own_secrets(service: MTLSService) -> frozenset[Ref]:
+    name, namespace = service.metadata.name, service.metadata.namespace
+    secrets = [names.client_secret(name, client.name) for client in service.spec.clients]
+    return frozenset(Ref(SECRET, namespace, secret) for secret in (names.server_secret(name), *secrets))
+
+
+def _not_permitted(client: MTLSClient) -> Problem:
+    """Say the same of a service that is not there and of one that does not consent."""
+    service, namespace = client.spec.service_ref, client.metadata.namespace
+    return Problem(
+        NOT_PERMITTED,
+        f"no MTLSService {service.name} of namespace {service.namespace} consents: its spec.clientNamespaces"
+        f" must list {namespace}",
+    )
+
+
+def _namespace_is_full(client: MTLSClient, consent: ClientNamespace) -> Problem:
+    return Problem(
+        QUOTA_EXCEEDED,
+        f"MTLSService {client.spec.service_ref.name} admits {defaults.max_clients(consent)} MTLSClients of"
+        " this namespace, and the older ones are as many: delete some, or have maxClients raised in its"
+        " clientNamespaces",
+    )
+
+
+def _service_is_full(client: MTLSClient) -> Problem:
+    return Problem(
+        QUOTA_EXCEEDED,
+        f"MTLSService {client.spec.service_ref.name} has {MOST_CALLERS} callers, which is all it can have",
+    )
+
+
+def name_taken(secret: Ref) -> Problem:
+    """Return what the MTLSClient is told whose Secret has a name that is somebody else's."""
+    return Problem(
+        NAME_TAKEN,
+        f"Secret {secret.name} belongs to somebody else: write another secretName, or free this one",
+    )

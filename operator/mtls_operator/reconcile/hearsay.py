@@ -1,0 +1,50 @@
+"""What must be read live before it costs somebody an identity or a Secret.
+
+Watches lag. What they say is good enough to give, since it can be given again; but a Secret that is deleted,
+and an identity that is revoked, interrupt whoever uses them.
+"""
+
+from collections.abc import Iterator
+
+from mtls_operator.api import names
+
+from .callers import callers
+from .consent import QUOTA_EXCEEDED, Admission, admit, client_ref, is_watched, obsolete
+from .ports import MTLSCLIENT, MTLSSERVICE, Ref
+from .revocation import stored_policy
+from .world import World
+
+
+def unconfirmed(world: World) -> frozenset[Ref]:
+    """Return what the next steps would go by although it was not read live in this pass."""
+    admission = admit(world)
+    gone = set(_gone(world))
+    suspects = {client_ref(client) for client, _ in obsolete(world, admission)}
+    suspects |= set(_vanished(world, admission, gone))
+    if not suspects and not gone:
+        return frozenset()
+    service = Ref(MTLSSERVICE, world.service.metadata.namespace, world.service.metadata.name)
+    return frozenset({service, *suspects, *_rivals(admission, suspects)}) - world.live
+
+
+def _gone(world: World) -> Iterator[str]:
+    """Return the identities that the server was told to serve, and shall serve no more."""
+    policy = stored_policy(world)
+    if policy is not None:
+        yield from policy.clients.keys() - {caller.uri for caller in callers(world)}
+
+
+def _vanished(world: World, admission: Admission, gone: set[str]) -> Iterator[Ref]:
+    """Return the MTLSClients of these identities that are not there, or not admitted."""
+    admitted = {client_ref(each.client) for each in admission.admitted}
+    for client in filter(None, map(names.mtlsclient_of, gone)):
+        ref = Ref(MTLSCLIENT, *client)
+        if ref not in admitted and is_watched(world.settings, ref.namespace):
+            yield ref
+
+
+def _rivals(admission: Admission, suspects: set[Ref]) -> Iterator[Ref]:
+    """Return those who take the places that a suspect had."""
+    problems = (admission.problems.get(suspect) for suspect in suspects)
+    if any(problem and problem.reason == QUOTA_EXCEEDED for problem in problems):
+        yield from (client_ref(each.client) for each in admission.admitted)
