@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
@@ -11,6 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 MAX_CERTIFICATES: Final = 64
 MAX_BUNDLE_BYTES: Final = 256 * 1024
+MAX_REMEMBERED_BYTES: Final = 4 * 1024
+"""Bundles up to this size are parsed once: a chain, or the few generations of an authority."""
 
 _UNREADABLE: Final = (
     ValueError,
@@ -44,6 +47,12 @@ def decode_bundle(
     if len(pem) > max_bytes:
         msg = f"the certificates are {len(pem)} bytes long; at most {max_bytes} are read"
         raise ValueError(msg)
+    return _decode(pem, limit) if len(pem) <= MAX_REMEMBERED_BYTES else _decode.__wrapped__(pem, limit)
+
+
+@lru_cache(maxsize=512)
+def _decode(pem: bytes, limit: int) -> tuple[x509.Certificate, ...]:
+    """Read what is short enough; the same few bundles are read at every pass over a service."""
     labels = _BEGIN.findall(pem)
     if not labels:
         msg = "there is no certificate; store one in PEM, beginning with BEGIN CERTIFICATE"
@@ -64,6 +73,15 @@ def decode_bundle(
         msg = "there is a CERTIFICATE block that can not be read as an X.509 certificate"
         raise ValueError(msg)
     return certificates
+
+
+def decode_anchors(pem: bytes) -> tuple[x509.Certificate, ...]:
+    """Read trust anchors as we write them: a full bundle of others, and our own authorities beside it.
+
+    Raises:
+        ValueError: as `decode_bundle` does.
+    """
+    return decode_bundle(pem, 2 * MAX_CERTIFICATES, 2 * MAX_BUNDLE_BYTES)
 
 
 def _read_every_part(certificate: x509.Certificate) -> None:

@@ -11,7 +11,7 @@ from mtls_operator.api import names
 from mtls_operator.desired import secrets
 from mtls_operator.desired.metadata import held, kept
 from mtls_operator.pki.authority import Authority, is_issued_by
-from mtls_operator.pki.bundle import decode_bundle, encode_bundle
+from mtls_operator.pki.bundle import decode_anchors, decode_bundle, encode_bundle
 from mtls_operator.pki.entropy import Entropy
 from mtls_operator.pki.keys import encode_key
 from mtls_operator.pki.leaf import issue_leaf
@@ -183,7 +183,7 @@ def _keep(world: World, wanted: WantedLeaf, stored: _Stored) -> tuple[LeafReport
     body = _secret(world, wanted, material, stored, stored.reason)
     changed = differences(body, stored.observed)
     if changed:
-        rotated = TRUST_ANCHORS in changed and _anchors(stored) & set(decode_bundle(wanted.anchors))
+        rotated = TRUST_ANCHORS in changed and _anchors(stored) & set(decode_anchors(wanted.anchors))
         reason = TRUST_CHANGED if rotated else CONTENTS_CHANGED
         cause = Cause(reason, f"{', '.join(changed)} differed from what is wanted")
         return _write(world, wanted, stored, material, cause)
@@ -330,14 +330,14 @@ def _next_look(world: World, wanted: WantedLeaf, leaf: x509.Certificate) -> date
 
 def _trust_since(now: datetime, wanted: WantedLeaf, stored: _Stored | None) -> str:
     """When the newest anchor was added: kept while the bundle already holds every anchor wanted."""
-    if stored is None or not _anchors(stored) >= set(decode_bundle(wanted.anchors)):
+    if stored is None or not _anchors(stored) >= set(decode_anchors(wanted.anchors)):
         return rfc3339(now)
     return rfc3339(trust_since(stored.observed, now))
 
 
 def _anchors(stored: _Stored) -> set[x509.Certificate]:
     try:
-        return set(decode_bundle(stored.data.get(TRUST_ANCHORS, b"")))
+        return set(decode_anchors(stored.data.get(TRUST_ANCHORS, b"")))
     except ValueError:
         return set()
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from mtls_operator.api import defaults, names
 from mtls_operator.desired.keyring import ROLES, Assumed, Keyring, decode_keyring, lose
 from mtls_operator.pki.authority import Role
-from mtls_operator.pki.bundle import decode_bundle, fingerprint
+from mtls_operator.pki.bundle import decode_anchors, fingerprint
 from mtls_operator.pki.generations import Generations
 from mtls_server.contract import POLICY, TRUST_ANCHORS, decode_policy
 
@@ -99,7 +99,7 @@ def _client_secrets(world: World) -> Iterator[Object]:
 
 def _bundle(secret: Object) -> tuple[x509.Certificate, ...]:
     try:
-        return decode_bundle(decode_data(secret).get(TRUST_ANCHORS, b""))
+        return decode_anchors(decode_data(secret).get(TRUST_ANCHORS, b""))
     except ValueError:
         return ()
 

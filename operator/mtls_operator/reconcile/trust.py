@@ -10,7 +10,13 @@ from cryptography import x509
 from mtls_operator.api import names
 from mtls_operator.api.types import TrustSource
 from mtls_operator.pki.authority import spki_digest
-from mtls_operator.pki.bundle import MAX_BUNDLE_BYTES, MAX_CERTIFICATES, decode_bundle, encode_bundle
+from mtls_operator.pki.bundle import (
+    MAX_BUNDLE_BYTES,
+    MAX_CERTIFICATES,
+    decode_anchors,
+    decode_bundle,
+    encode_bundle,
+)
 from mtls_operator.policies.trust import Anchor, omission, refusal
 from mtls_server.contract import OWN_SOURCE, POLICY, TRUST_ANCHORS, decode_policy
 
@@ -156,7 +162,7 @@ def _former(world: World, source: str) -> Sequence[x509.Certificate]:
     data = decode_data(stored)
     try:
         keys = decode_policy(data.get(POLICY, b"")).sources.get(source, ())
-        bundle = decode_bundle(data.get(TRUST_ANCHORS, b""), 2 * MAX_CERTIFICATES, 2 * MAX_BUNDLE_BYTES)
+        bundle = decode_anchors(data.get(TRUST_ANCHORS, b""))
     except ValueError:
         return ()
     return [certificate for certificate in bundle if spki_digest(certificate) in keys]
