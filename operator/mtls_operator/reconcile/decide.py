@@ -13,6 +13,7 @@ from .consent import Admission, admit, withdraw
 from .delivery import PodReport, decide_delivery, served_digest
 from .elsewhere import decide_elsewhere, decide_restarts_elsewhere
 from .leaves import LeafReport, decide_leaf, decide_obsolete
+from .order import server_first
 from .paused import hold
 from .plan import Plan, Problem
 from .ports import Ref
@@ -99,7 +100,7 @@ def _decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
     endings = filter(None, (ending(world, keyring.of(role)) for role in ROLES))
     warnings = (*endings, *trust.warnings)
     found = Report(keyring, rotations, tuple(leaves), tuple(pods), admission, warnings)
-    return found, first if first.writes else plan
+    return found, first if first.writes else server_first(world, plan)
 
 
 def _decide_leaf(

@@ -117,6 +117,12 @@ def decide_leaf(
         taken = name_taken(wanted.ref, world.now)
         return LeafReport(wanted.ref.name, wanted.client, problem=taken.problems[0]), taken
     stored = _Stored(observed, decode_data(observed)) if observed else None
+    return _decide_ours(world, wanted, stored, entropy, may_issue=may_issue)
+
+
+def _decide_ours(
+    world: World, wanted: WantedLeaf, stored: _Stored | None, entropy: Entropy, *, may_issue: bool
+) -> tuple[LeafReport, Plan]:
     signer = wanted.generations.signing or wanted.generations.next
     if signer is None:
         return _cannot_issue(wanted, f"there is no {wanted.generations.role} authority that could sign")

@@ -48,10 +48,8 @@ class Rotation:
 
 def advance(generations: Generations, wish: AuthorityWish, make: Make, survey: Survey) -> Rotation:
     """Take the next step of one authority, if one is due."""
-    if wish.distrust:
-        return _distrust(generations, wish, make)
-    if wish.requested and wish.foreign_wanted:
-        return _decline(generations, wish)
+    if wish.distrust or (wish.requested and wish.foreign_wanted):
+        return _answer(generations, wish, make)
     if any(each.until <= wish.now for each in generations.retiring):
         return _retire(generations, wish)
     if not (generations.signing or generations.next or generations.retiring):
@@ -71,23 +69,17 @@ def _begin(generations: Generations, wish: AuthorityWish, make: Make) -> Rotatio
     return Rotation(_sign(generations, wish, make()))
 
 
-def _distrust(generations: Generations, wish: AuthorityWish, make: Make) -> Rotation:
-    """Sign with a new one at once and trust no other, which is an outage by choice."""
-    former = generations.signing
-    if wish.unusable or (wish.foreign and former and wish.foreign.key_id == former.key_id):
-        return _decline(generations, wish)
-    role = generations.role
-    message = f"the {role} authority is distrusted: a new one signs, and who knows only the former is cut off"
-    begun = _sign(replace(generations, rotated_for=wish.request), wish, make())
-    return Rotation(replace(begun, retiring=()), notice=Notice("Warning", "AuthorityDistrusted", message))
-
-
-def _decline(generations: Generations, wish: AuthorityWish) -> Rotation:
-    message = (
-        f"the {generations.role} authority is the user's own: to rotate it, put another CA into its Secret"
-    )
+def _answer(generations: Generations, wish: AuthorityWish, make: Make) -> Rotation:
+    """Follow a request at once: sign with a new one and trust no other, which is an outage by choice."""
+    role, former = generations.role, generations.signing
     handled = replace(generations, rotated_for=wish.request)
-    return Rotation(handled, notice=Notice("Warning", "NotRotated", message))
+    is_known = wish.foreign is not None and former is not None and wish.foreign.key_id == former.key_id
+    if wish.unusable or is_known or not wish.distrust:
+        message = f"the {role} authority is the user's own: to rotate it, put another CA into its Secret"
+        return Rotation(handled, notice=Notice("Warning", "NotRotated", message))
+    message = f"the {role} authority is distrusted: a new one signs, and who knows only the former is cut off"
+    fresh = replace(_sign(handled, wish, make()), retiring=())
+    return Rotation(fresh, notice=Notice("Warning", "AuthorityDistrusted", message))
 
 
 def _retire(generations: Generations, wish: AuthorityWish) -> Rotation:

@@ -1,68 +1,33 @@
 """How an authority gives way to the next: prepared, trusted, signing, retired."""
 
 import base64
-import json
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-from cryptography import x509
 
 from mtls_operator.api import names
-from mtls_operator.reconcile.ports import SECRET, Ref
+from mtls_operator.pki.authority import is_issued_by
+from mtls_operator.pki.bundle import fingerprint
+from mtls_operator.pki.validity import rfc3339
+from mtls_operator.reconcile.ports import Object
 
-from .universe import SETTINGS, Universe
-
-AUTHORITY = "authority-uid-1"
-AUTHORITY_REF = Ref(SECRET, SETTINGS.namespace, AUTHORITY)
-SERVER, BILLING = "orders-server", "orders-client-billing"
-ROTATE = names.ANNOTATION_ROTATE_AUTHORITY
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-
-
-@pytest.fixture
-def served(settled: Universe) -> Universe:
-    """A service with one pod that serves what was delivered."""
-    settled.service["spec"]["replicas"] = 1
-    settled.settle()
-    settled.add_pod("a")
-    settled.acknowledge("a")
-    settled.writes.clear()
-    return settled
-
-
-def ask(universe: Universe, **annotations: str) -> None:
-    universe.service["metadata"]["annotations"] = {
-        names.ANNOTATION_ROTATE_AUTHORITY if key == "rotate" else names.ANNOTATION_REISSUE: value
-        for key, value in annotations.items()
-    }
-
-
-def certificates(universe: Universe, secret: str, file: str = "ca.crt") -> list[x509.Certificate]:
-    return x509.load_pem_x509_certificates(universe.file(secret, file))
-
-
-def signing(universe: Universe, role: str) -> x509.Certificate:
-    return certificates(universe, AUTHORITY, f"{role}.crt")[0]
-
-
-def prepared(universe: Universe, role: str) -> bool:
-    return f"{role}-next.crt" in universe.secret(AUTHORITY)["data"]
-
-
-def state(universe: Universe) -> dict[str, Any]:
-    decoded: dict[str, Any] = json.loads(universe.file(AUTHORITY, "state.json"))
-    return decoded
-
-
-def rotating(universe: Universe) -> tuple[str, str, str]:
-    conditions = {each["type"]: each for each in universe.service["status"]["conditions"]}
-    condition = conditions["AuthorityRotating"]
-    return condition["status"], condition["reason"], condition["message"]
-
-
-def reasons(universe: Universe) -> list[str]:
-    return [notice.reason for notice in universe.notices]
+from .trust import (
+    AUTHORITY,
+    BILLING,
+    DAY,
+    HOUR,
+    MINUTE,
+    SERVER,
+    annotate,
+    certificates,
+    leaf,
+    prepared,
+    reasons,
+    rotating,
+    signing,
+    state,
+)
+from .universe import START, Universe, service_object
 
 
 def test_a_settled_service_is_idle(settled: Universe) -> None:
@@ -71,7 +36,7 @@ def test_a_settled_service_is_idle(settled: Universe) -> None:
 
 def test_a_request_prepares_both_authorities_by_one_write_and_delivers_their_trust(served: Universe) -> None:
     old = signing(served, "client"), signing(served, "server")
-    ask(served, rotate="2026")
+    annotate(served, rotate_authority="2026")
     assert served.settle() == [
         f"Replace Secret {AUTHORITY}",
         f"Replace Secret {SERVER}",
@@ -85,7 +50,7 @@ def test_a_request_prepares_both_authorities_by_one_write_and_delivers_their_tru
 
 def test_no_leaf_is_issued_anew_while_the_next_authority_is_prepared(served: Universe) -> None:
     leaves = served.file(SERVER, "tls.crt"), served.file(BILLING, "tls.crt")
-    ask(served, rotate="2026")
+    annotate(served, rotate_authority="2026")
     served.settle()
     assert (served.file(SERVER, "tls.crt"), served.file(BILLING, "tls.crt")) == leaves
 
@@ -93,7 +58,7 @@ def test_no_leaf_is_issued_anew_while_the_next_authority_is_prepared(served: Uni
 def test_the_client_authority_waits_for_every_pod_and_says_for_which(served: Universe) -> None:
     served.add_pod("b")
     served.acknowledge("b")
-    ask(served, rotate="2026")
+    annotate(served, rotate_authority="2026")
     served.settle()
     served.acknowledge("b")
     served.answer("a", "stale", frozenset({"other"}), generation=41)
@@ -106,7 +71,7 @@ def test_the_client_authority_waits_for_every_pod_and_says_for_which(served: Uni
 
 def test_the_client_authority_signs_once_every_pod_trusts_it(served: Universe) -> None:
     old_key = served.file(AUTHORITY, "client.key")
-    ask(served, rotate="2026")
+    annotate(served, rotate_authority="2026")
     served.settle()
     served.acknowledge("a")
     served.settle()
@@ -118,7 +83,7 @@ def test_the_client_authority_signs_once_every_pod_trusts_it(served: Universe) -
 
 def test_the_former_authority_is_trusted_until_its_longest_leaf_has_ended(served: Universe) -> None:
     old = signing(served, "client")
-    ask(served, rotate="2026")
+    annotate(served, rotate_authority="2026")
     served.settle()
     served.acknowledge("a")
     served.settle()
@@ -133,7 +98,7 @@ def test_the_former_authority_is_trusted_until_its_longest_leaf_has_ended(served
 
 
 def test_the_server_authority_waits_for_callers_to_pick_up_its_trust(served: Universe) -> None:
-    ask(served, rotate="2026")
+    annotate(served, rotate_authority="2026")
     served.settle()
     served.after(hours=23, minutes=59).settle()
     assert prepared(served, "server")
@@ -142,7 +107,7 @@ def test_the_server_authority_waits_for_callers_to_pick_up_its_trust(served: Uni
 
 
 def test_a_caller_that_got_its_secret_late_delays_the_server_authority(served: Universe) -> None:
-    ask(served, rotate="2026")
+    annotate(served, rotate_authority="2026")
     served.settle()
     served.service["spec"]["clients"].append({"name": "audit"})
     served.after(hours=12).settle()
@@ -155,8 +120,289 @@ def test_a_caller_that_got_its_secret_late_delays_the_server_authority(served: U
 def test_without_callers_the_server_authority_waits_since_it_was_prepared(served: Universe) -> None:
     served.service["spec"]["clients"] = []
     served.settle()
-    ask(served, rotate="2026")
+    annotate(served, rotate_authority="2026")
     served.settle()
     assert prepared(served, "server")
     served.after(hours=24).settle()
     assert not prepared(served, "server")
+
+
+def test_what_was_asked_for_is_followed_once(served: Universe) -> None:
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    served.acknowledge("a")
+    served.settle()
+    former = signing(served, "client")
+    served.after(days=2).settle()
+    served.after(days=2).settle()
+    assert signing(served, "client") == former
+    assert rotating(served)[:2] == ("False", "Idle")
+
+
+def test_a_request_that_is_there_at_first_sight_counts_as_followed() -> None:
+    universe = Universe(service_object(annotations={names.ANNOTATION_ROTATE_AUTHORITY: "2025"}))
+    universe.settle()
+    assert not prepared(universe, "client")
+
+
+def test_a_further_request_waits_until_the_one_before_signs(served: Universe) -> None:
+    annotate(served, rotate_authority="first")
+    served.settle()
+    first = certificates(served, AUTHORITY, "client-next.crt")
+    annotate(served, rotate_authority="second")
+    assert served.settle() == []
+    served.acknowledge("a")
+    served.settle()
+    assert [signing(served, "client")] == first
+    assert prepared(served, "client")
+    assert certificates(served, AUTHORITY, "client-next.crt") != first
+
+
+def test_authorities_rotate_by_age_apart_from_each_other_and_in_time(settled: Universe) -> None:
+    begun: dict[str, timedelta] = {}
+    while len(begun) < 2:
+        for role in ("server", "client"):
+            if prepared(settled, role):
+                begun.setdefault(role, settled.now - START)
+        settled.after(hours=1).settle()
+    assert all(13 * DAY < after < 20 * DAY for after in begun.values())
+    assert abs(begun["server"] - begun["client"]) > 10 * HOUR
+
+
+@pytest.mark.parametrize("role", ["server", "client"])
+def test_another_duration_rotates_that_authority_only(served: Universe, role: str) -> None:
+    served.service["spec"]["authority"] = {role: {"generated": {"duration": "900h"}}}
+    served.settle()
+    other = "client" if role == "server" else "server"
+    assert (prepared(served, role), prepared(served, other)) == (True, False)
+    [prepared_authority] = certificates(served, AUTHORITY, f"{role}-next.crt")
+    assert prepared_authority.not_valid_after_utc == served.now + 900 * HOUR
+
+
+def test_former_leaves_are_replaced_one_after_the_other() -> None:
+    clients = [{"name": f"client-{number}"} for number in range(40)]
+    universe = Universe(service_object({"clients": clients, "replicas": 1}))
+    universe.settle()
+    universe.add_pod("a")
+    universe.acknowledge("a")
+    annotate(universe, rotate_authority="2026")
+    universe.settle()
+    universe.acknowledge("a")
+    universe.writes.clear()
+    universe.notices.clear()
+    universe.settle()
+    assert not any("client-1" in write for write in universe.writes)
+    replaced = []
+    for _ in range(6):
+        universe.after(hours=1).settle()
+        replaced.append(sum(_is_new(universe, client["name"]) for client in clients))
+    assert replaced == sorted(replaced)
+    assert 2 < replaced[0] < 15
+    assert replaced[-1] == 40
+    assert {notice.reason for notice in universe.notices} <= {"AuthoritySigning"}
+
+
+def _is_new(universe: Universe, client: str) -> bool:
+    return is_issued_by(leaf(universe, f"orders-client-{client}"), signing(universe, "client"))
+
+
+def test_a_leaf_of_nobody_is_replaced_at_once_while_former_ones_stay(served: Universe) -> None:
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    served.acknowledge("a")
+    served.settle()
+    other = Universe()
+    other.settle()
+    data = served.secret(BILLING)["data"]
+    data |= {file: other.secret(BILLING)["data"][file] for file in ("tls.crt", "tls.key")}
+    served.settle()
+    assert reasons(served)[-1] == "WrongAuthority"
+
+
+def test_pods_that_do_not_learn_are_replaced_once(served: Universe) -> None:
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    served.answer("a", "stale", frozenset({"other"}))
+    assert served.after(minutes=4).settle() == []
+    assert served.after(minutes=1).settle() == ["Apply Deployment orders"]
+    annotations = deployment(served)["spec"]["template"]["metadata"]["annotations"]
+    assert annotations[names.ANNOTATION_RESTARTED_FOR].endswith(".prepared")
+    served.answer("a", "stale", frozenset({"other"}))
+    assert served.after(minutes=30).settle() == []
+    served.acknowledge("a")
+    assert "Apply Deployment orders" not in served.settle()
+    assert deployment(served)["spec"]["template"]["metadata"]["annotations"] == annotations
+
+
+def deployment(universe: Universe) -> Object:
+    return next(item for item in universe.objects.values() if item["kind"] == "Deployment")
+
+
+def test_a_pod_that_is_young_gets_its_time_before_it_is_replaced(served: Universe) -> None:
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    served.acknowledge("a")
+    served.after(minutes=10)
+    served.add_pod("b", served="stale", generation=1, probed_at=served.now)
+    served.pods[-1]["metadata"]["creationTimestamp"] = rfc3339(served.now)
+    assert "Apply Deployment orders" not in served.settle()
+    assert served.after(minutes=5).settle() == ["Apply Deployment orders"]
+
+
+def test_a_pod_that_starts_stale_after_the_authority_signs_is_named_and_replaced(served: Universe) -> None:
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    served.acknowledge("a")
+    served.settle()
+    served.add_pod("b", served="stale", generation=7, probed_at=served.now)
+    served.settle()
+    assert "b still serves generation 7" in rotating(served)[2]
+    assert "Apply Deployment orders" in served.after(minutes=6).settle()
+
+
+def test_a_pod_that_can_not_be_reached_is_named_and_counts_by_time(served: Universe) -> None:
+    served.add_pod("b", error="pod did not answer within 2 s", failures=3, probed_at=served.now)
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    served.acknowledge("a")
+    served.settle()
+    assert "1/2 pods; b: pod did not answer within 2 s" in rotating(served)[2]
+    served.after(hours=24)
+    served.settle()
+    assert not prepared(served, "client")
+
+
+@pytest.mark.parametrize(("replicas", "waits"), [(0, False), (2, True)])
+def test_no_pods_acknowledge_only_where_none_are_wanted(
+    settled: Universe, replicas: int, *, waits: bool
+) -> None:
+    settled.service["spec"]["replicas"] = replicas
+    annotate(settled, rotate_authority="2026")
+    settled.settle()
+    assert prepared(settled, "client") == waits
+
+
+def test_finished_pods_are_not_waited_for(served: Universe) -> None:
+    served.add_pod("done", served="stale", probed_at=served.now)
+    served.pods[-1]["status"]["phase"] = "Failed"
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    served.acknowledge("a")
+    served.settle()
+    assert not prepared(served, "client")
+
+
+def test_terminating_pods_are_waited_for(served: Universe) -> None:
+    served.add_pod("leaving", served="stale", probed_at=served.now)
+    served.pods[-1]["metadata"]["deletionTimestamp"] = rfc3339(served.now)
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    served.acknowledge("a")
+    served.settle()
+    assert prepared(served, "client")
+
+
+def test_with_backend_none_time_tells_for_both_authorities() -> None:
+    universe = Universe(service_object({"backend": {"none": {}}, "clients": [{"name": "billing"}]}))
+    universe.settle()
+    annotate(universe, rotate_authority="2026")
+    universe.settle()
+    assert prepared(universe, "client")
+    universe.after(hours=24).settle()
+    assert not prepared(universe, "client")
+    assert not prepared(universe, "server")
+
+
+def test_the_time_that_callers_get_is_the_users_choice(served: Universe) -> None:
+    served.service["spec"]["authority"] = {"propagation": "2h"}
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    served.after(hours=1, minutes=59).settle()
+    assert prepared(served, "server")
+    served.after(minutes=1).settle()
+    assert not prepared(served, "server")
+
+
+def test_at_its_deadline_the_authority_signs_and_says_who_lagged(served: Universe) -> None:
+    ends = signing(served, "client").not_valid_after_utc
+    served.now = ends - 49 * HOUR
+    served.settle()
+    served.answer("a", "stale", frozenset({"other"}), generation=3)
+    served.settle()
+    assert prepared(served, "client")
+    served.now = ends - 48 * HOUR
+    served.settle()
+    assert not prepared(served, "client")
+    warning = next(notice for notice in served.notices if notice.reason == "AuthorityGateSkipped")
+    assert warning.severity == "Warning"
+    assert "a still serves generation 3" in warning.message
+
+
+def test_an_authority_that_ended_long_ago_is_replaced_at_once(served: Universe) -> None:
+    served.after(hours=721).settle()
+    served.settle()
+    assert signing(served, "client").not_valid_after_utc > served.now
+    assert certificates(served, SERVER, "tls.crt")[0].not_valid_after_utc > served.now
+    assert served.settle() == []
+
+
+def test_pods_are_asked_again_and_again_until_the_former_authority_is_retired(served: Universe) -> None:
+    assert served.after(minutes=5).decide()[1].probes == ()
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    served.acknowledge("a")
+    served.settle()
+    _, plan = served.decide()
+    assert plan.wake == served.now + timedelta(seconds=30)
+    assert len(served.after(seconds=30).decide()[1].probes) == 1
+
+
+def test_rotation_makes_no_service_unready(served: Universe) -> None:
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    conditions = {each["type"]: each for each in served.service["status"]["conditions"]}
+    assert conditions["AuthorityRotating"]["status"] == "True"
+    assert conditions["CertificatesIssued"]["status"] == "True"
+    assert conditions["Stalled"]["status"] == "False"
+
+
+def test_status_names_every_authority_that_is_trusted(served: Universe) -> None:
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    status = served.service["status"]["authorities"]["client"]
+    assert status["fingerprint"] == fingerprint(signing(served, "client"))
+    assert status["anchors"] == [fingerprint(each) for each in certificates(served, SERVER)]
+
+
+def test_a_longer_leaf_is_remembered_before_it_is_signed(settled: Universe) -> None:
+    settled.service["spec"]["clients"][0]["duration"] = "90h"
+    _, plan = settled.decide()
+    settled.carry_out(plan)
+    assert settled.writes == [f"Replace Secret {AUTHORITY}"]
+    assert state(settled)["client"]["longest"] == 90 * 3600
+    settled.service["spec"]["clients"][0]["duration"] = "24h"
+    settled.settle()
+    assert state(settled)["client"]["longest"] == 90 * 3600
+
+
+def test_distrust_is_at_once_and_complete(served: Universe) -> None:
+    former = {signing(served, role) for role in ("server", "client")}
+    annotate(served, rotate_authority="distrust/leak")
+    served.settle()
+    trusted = {*certificates(served, SERVER), *certificates(served, BILLING)}
+    assert trusted == {signing(served, role) for role in ("server", "client")}
+    assert not trusted & former
+    for secret, role in ((SERVER, "server"), (BILLING, "client")):
+        assert is_issued_by(leaf(served, secret), signing(served, role))
+    assert served.notices[0].severity == "Warning"
+    assert served.settle() == []
+
+
+def test_distrust_overtakes_a_rotation_under_way(served: Universe) -> None:
+    annotate(served, rotate_authority="slow")
+    served.settle()
+    doubtful = certificates(served, AUTHORITY, "client-next.crt")
+    annotate(served, rotate_authority="distrust/leak")
+    served.settle()
+    assert not prepared(served, "client")
+    assert signing(served, "client") not in doubtful
