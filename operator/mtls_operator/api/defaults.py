@@ -70,8 +70,13 @@ def allows_short_lived(service: MTLSService) -> bool:
 
 
 def client_duration(service: MTLSService, client: Client | MTLSClientSpec) -> timedelta:
-    """Return how long the certificate of this client holds: at least 10 minutes, unless that is lifted."""
-    return _client_duration(service, client.duration)
+    """Return how long the certificate of this client holds: at least 10 minutes, unless that is lifted.
+
+    An MTLSClient gets none that outlasts those that the service asks for: how long authorities must hold,
+    and how long they are trusted, goes by the longest.
+    """
+    duration = _client_duration(service, client.duration)
+    return duration if isinstance(client, Client) else min(duration, _longest_client_duration(service))
 
 
 def max_clients(consent: ClientNamespace) -> int:

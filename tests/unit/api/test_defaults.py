@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from mtls_operator.api import defaults
-from mtls_operator.api.types import AuthoritySource, Certificates, PrivateKey
+from mtls_operator.api.types import AuthoritySource, Certificates, MTLSClientSpec, PrivateKey
 from tests.unit.api.builders import service
 
 MINUTE = timedelta(minutes=1)
@@ -116,3 +116,24 @@ def test_key_is_on_p256_unless_chosen(key: PrivateKey, chosen: tuple[str, int]) 
 def test_spiffe_ids_are_of_cluster_local_unless_chosen() -> None:
     assert defaults.trust_domain(Certificates()) == "cluster.local"
     assert defaults.trust_domain(Certificates(trust_domain="shop.example")) == "shop.example"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "clients", "effective"),
+    [
+        (None, [], 24 * HOUR),
+        ("1h", [], HOUR),
+        ("1m", [], 10 * MINUTE),
+        ("8760h", [], 24 * HOUR),
+        ("8760h", [{"name": "billing", "duration": "48h"}], 48 * HOUR),
+        ("8760h", [{"name": "billing", "duration": "1h"}], 24 * HOUR),
+    ],
+)
+def test_an_mtlsclient_can_not_make_authorities_last_longer_than_their_service_does(
+    chosen: str | None, clients: list[dict[str, str]], effective: timedelta
+) -> None:
+    orders = service({"clients": clients, **ELSEWHERE})
+    caller = MTLSClientSpec.model_validate(
+        {"serviceRef": {"namespace": "shop", "name": "orders"}, "secretName": "tls", "duration": chosen}
+    )
+    assert defaults.client_duration(orders, caller) == effective

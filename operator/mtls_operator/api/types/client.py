@@ -93,7 +93,10 @@ class MTLSClientSpec(Model, json_schema_extra=ruled(lifetimes.SHORTEST_CERTIFICA
     secret_name: SecretName
     """Name of the Secret with the certificate, in this namespace."""
     duration: Duration | None = None
-    """How long the certificate holds; at least 10m. Default: that of the service, but at least 10m."""
+    """How long the certificate holds; at least 10m, at most as long as those of the service's own clients.
+
+    Default: that of the service, but at least 10m.
+    """
     formats: Annotated[tuple[ClientFormat, ...], items(4, by="type")] = ()
     """Further formats of key and certificate in the Secret."""
     restart: Annotated[tuple[Workload, ...], items(16)] = ()
