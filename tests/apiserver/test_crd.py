@@ -27,6 +27,70 @@ def orders(namespace: str, **spec: Any) -> dict[str, Any]:
     }
 
 
+PKCS12 = {"type": "PKCS12", "passwordSecretRef": {"name": "p12", "key": "password"}}
+SHOP = {"kind": "StatefulSet", "name": "shop"}
+EVERYTHING: dict[str, Any] = {
+    "replicas": 3,
+    "port": 9443,
+    "backend": {
+        "upstream": {
+            "url": "http://legacy.shop.svc:80",
+            "timeouts": {"connect": "1s", "response": "30s", "idle": "30s"},
+            "insecureAcknowledged": True,
+        }
+    },
+    "image": "registry.example/orders:1",
+    "service": {"type": "LoadBalancer", "annotations": {"example.org/a": "b"}},
+    "networkPolicy": {"enabled": True, "from": [{"podSelector": {}}], "extraPorts": [{"port": 9090}]},
+    "certificates": {"duration": "12h", "privateKey": {"algorithm": "RSA", "size": 3072}},
+    "authority": {
+        "server": {"secretRef": {"name": "our-ca"}},
+        "client": {"generated": {"duration": "800h"}},
+        "propagation": "2h",
+    },
+    "trust": [
+        {"name": "partner", "configMapRef": {"name": "partner", "key": "ca.crt"}},
+        {"name": "old", "secretRef": {"name": "old", "key": "ca.crt"}},
+    ],
+    "clients": [
+        {
+            "name": "billing",
+            "roles": ["reader"],
+            "tenant": "acme",
+            "duration": "1h",
+            "formats": [PKCS12],
+            "restart": [SHOP],
+        },
+        {"name": "reports", "revoked": True},
+    ],
+    "clientNamespaces": [{"namespace": "web", "roles": ["reader"], "tenant": "acme", "maxClients": 3}],
+    "authorization": {
+        "rules": [
+            {"source": "partner", "spiffeId": "spiffe://partner.example/ns/*/sa/web", "roles": ["reader"]},
+            {"source": "old", "dns": "web.partner.example", "roles": ["reader"], "tenant": "acme"},
+            {"cn": "reports", "deny": True},
+        ],
+        "routes": [{"path": "/orders/**", "methods": ["GET"], "roles": ["reader"]}],
+    },
+    "tls": {"minVersion": "1.2", "x509Strict": False},
+    "deletionPolicy": "Retain",
+}
+
+
+def billing(namespace: str) -> dict[str, Any]:
+    return orders(namespace) | {
+        "kind": "MTLSClient",
+        "metadata": {"name": "billing", "namespace": namespace},
+        "spec": {
+            "serviceRef": {"name": "orders", "namespace": "shop"},
+            "secretName": "orders-tls",
+            "duration": "1h",
+            "formats": [PKCS12],
+            "restart": [SHOP],
+        },
+    }
+
+
 def stored(kubectl: Kubectl, namespace: str) -> dict[str, Any]:
     found = kubectl.get("mtlsservices", "orders", "--namespace", namespace)
     assert found
@@ -42,6 +106,16 @@ def test_minimal_object_then_each_backend_in_turn(side: str, kubectl: Kubectl, n
         assert stored(kubectl, namespace)["spec"]["backend"] == backend
     kubectl.run("apply", side, "--filename=-", stdin=orders(namespace))
     assert "backend" not in stored(kubectl, namespace)["spec"]
+
+
+@pytest.mark.parametrize("side", ["--server-side=false", "--server-side=true"])
+def test_all_that_may_be_said_at_once_is_kept(side: str, kubectl: Kubectl, namespace: str) -> None:
+    for manifest in (orders(namespace, **EVERYTHING), billing(namespace)):
+        kubectl.run("apply", side, "--filename=-", stdin=manifest)
+        plural = f"{manifest['kind'].lower()}s"
+        found = kubectl.get(plural, manifest["metadata"]["name"], "--namespace", namespace)
+        assert found is not None
+        assert found["spec"] == manifest["spec"]
 
 
 def test_two_owners_each_apply_their_clients(kubectl: Kubectl, namespace: str) -> None:
@@ -79,6 +153,7 @@ def test_unknown_field_is_named(kubectl: Kubectl, namespace: str) -> None:
         ("mtls.spec.authority.server.generated.duration", ["Default: 720h"]),
         ("mtls.spec.clients.duration", ["at least 10m", "allow-short-lived"]),
         ("mtls.status.clients", ["At most 50 clients"]),
+        ("mtlsc.spec.serviceRef", ["clientNamespaces"]),
     ],
 )
 def test_kubectl_explains_fields_and_defaults(field: str, words: list[str], kubectl: Kubectl) -> None:
@@ -90,7 +165,7 @@ def test_scale_reads_and_writes_replicas(kubectl: Kubectl, namespace: str) -> No
     kubectl.run("apply", "--filename=-", stdin=orders(namespace))
     kubectl.run("scale", "mtls/orders", "--namespace", namespace, "--current-replicas=2", "--replicas=5")
     assert stored(kubectl, namespace)["spec"]["replicas"] == 5
-    write_status(kubectl, namespace, {"replicas": 5, "selector": "app=orders"})
+    write_status(kubectl, orders(namespace), {"replicas": 5, "selector": "app=orders"})
     path = f"/apis/mtls-operator.io/v1alpha1/namespaces/{namespace}/mtlsservices/orders/scale"
     scale = json.loads(kubectl.run("get", "--raw", path).stdout)
     assert scale["status"] == {"replicas": 5, "selector": "app=orders"}
@@ -98,9 +173,9 @@ def test_scale_reads_and_writes_replicas(kubectl: Kubectl, namespace: str) -> No
 
 def test_status_holds_fifty_clients_and_no_more(kubectl: Kubectl, namespace: str) -> None:
     kubectl.run("apply", "--filename=-", stdin=orders(namespace))
-    write_status(kubectl, namespace, status(clients=50))
+    write_status(kubectl, orders(namespace), status(clients=50))
     assert stored(kubectl, namespace)["status"] == status(clients=50)
-    too_many = write_status(kubectl, namespace, status(clients=51), check=False)
+    too_many = write_status(kubectl, orders(namespace), status(clients=51), check=False)
     assert "status.clients: Too many: 51: must have at most 50 items" in too_many
 
 
@@ -111,10 +186,19 @@ def test_status_is_not_written_with_the_spec(kubectl: Kubectl, namespace: str) -
 
 def test_listing_shows_what_matters(kubectl: Kubectl, namespace: str) -> None:
     kubectl.run("apply", "--filename=-", stdin=orders(namespace))
-    write_status(kubectl, namespace, status(clients=1))
+    write_status(kubectl, orders(namespace), status(clients=1))
     header, row = kubectl.run("get", "mtls", "--namespace", namespace).stdout.splitlines()
     assert header.split() == ["NAME", "READY", "CLIENTS", "EXPIRES", "RENEWS", "AGE"]
     assert row.split()[:5] == ["orders", "True", "1", "2036-03-15T09:26:53Z", "2036-03-14T21:26:53Z"]
+
+
+def test_listing_of_callers_shows_what_matters(kubectl: Kubectl, namespace: str) -> None:
+    kubectl.run("apply", "--filename=-", stdin=billing(namespace))
+    dates = {"notAfter": "2036-03-15T09:26:53Z", "renewalTime": "2036-03-14T21:26:53Z"}
+    write_status(kubectl, billing(namespace), {"conditions": status(clients=1)["conditions"], **dates})
+    header, row = kubectl.run("get", "mtlsc", "--namespace", namespace).stdout.splitlines()
+    assert header.split() == ["NAME", "READY", "SERVICE", "EXPIRES", "RENEWS", "AGE"]
+    assert row.split()[:5] == ["billing", "True", "orders", *dates.values()]
 
 
 def test_kinds_of_ours_are_listed_by_their_category(kubectl: Kubectl) -> None:
@@ -128,9 +212,11 @@ def test_a_short_name_means_one_kind(kubectl: Kubectl, namespace: str) -> None:
     assert listed.splitlines() == ["mtlsservice.mtls-operator.io/orders"]
 
 
-def write_status(kubectl: Kubectl, namespace: str, value: dict[str, Any], *, check: bool = True) -> str:
+def write_status(
+    kubectl: Kubectl, manifest: dict[str, Any], value: dict[str, Any], *, check: bool = True
+) -> str:
     """Apply a status like the operator does; return what the API server has against it."""
-    body = orders(namespace) | {"status": value}
+    body = manifest | {"status": value}
     del body["spec"]
     arguments = (
         "apply",

@@ -8,7 +8,11 @@ import pytest
 
 from mtls_operator.api import crd, defaults
 from mtls_operator.api.rules import values
+from mtls_operator.desired import authorization
 from mtls_operator.pki.keys import KeyProfile
+from mtls_server.backends.upstream.target import parse_target
+from mtls_server.routes import Routes
+from mtls_server.rules import Rules
 from tests.apiserver.cases import OF_CLIENTS, OF_SERVICES
 from tests.apiserver.cases.case import BILLING, Case, Spec, certificates, client
 from tests.apiserver.cases.clients import MINIMAL
@@ -54,6 +58,16 @@ def test_what_passes_is_understood(case: Case) -> None:
         assert timedelta() < defaults.renew_before(certificates_, duration) < duration
         assert all(map(ip_address, certificates_.ip_addresses))
         assert KeyProfile(*defaults.key_profile(certificates_)).size
+
+
+@pytest.mark.parametrize("case", OF_SERVICES, ids=identify)
+def test_what_passes_is_understood_by_the_server(case: Case) -> None:
+    for spec in case.accepted:
+        parsed = service(spec).spec
+        Rules.compile(authorization.rules(parsed.authorization))
+        Routes.compile(authorization.routes(parsed.authorization))
+        if upstream := parsed.backend_or_default.upstream:
+            assert parse_target(upstream.url, insecure_acknowledged=upstream.insecure_acknowledged).port
 
 
 @pytest.mark.parametrize("name", ["orders", "o", "a-clients", "my-server", "client", "x" * 52])

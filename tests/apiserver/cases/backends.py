@@ -71,6 +71,8 @@ CASES = [
                 "http://127.0.0.1:8080?a=b",
                 "http://user@127.0.0.1:8080",
                 "http://LEGACY:80",
+                "http://-legacy:80",
+                "http://[1]:80",
                 "unix:/run/legacy.sock",
             )
         ),
@@ -91,6 +93,7 @@ CASES = [
                 "http://legacy:80",
                 "http://10.0.0.1:80",
                 "http://127.0.0.1.example:80",
+                "http://127.0.0.256:80",
                 "http://localhost.example:80",
                 "http://[::]:80",
             )

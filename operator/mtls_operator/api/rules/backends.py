@@ -2,11 +2,12 @@
 
 from typing import Final
 
+from mtls_operator.api.rules.values import OCTET
 from mtls_operator.api.schema import Rule, matching
 
 _PYTHON_NAME: Final = "[A-Za-z_][A-Za-z0-9_]*"
-_HOST: Final = r"([-a-z0-9.]+|\[[0-9a-f:.]+\])"
-_LOOPBACK: Final = r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])"
+_HOST: Final = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?|\[([0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}\])"
+_LOOPBACK: Final = rf"(localhost|127(\.{OCTET}){{3}}|\[::1\])"
 _PORT: Final = (
     "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"  # up to 65535
 )

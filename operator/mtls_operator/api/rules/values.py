@@ -8,7 +8,7 @@ from mtls_operator.api.schema import Rule, matching
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DNS_LABEL: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _TRUST_LABEL: Final = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
-_OCTET: Final = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+OCTET: Final = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _WORD: Final = "[A-Za-z0-9]([-A-Za-z0-9._:/]*[A-Za-z0-9])?"
 
 NAME: Final = Rule(
@@ -54,7 +54,7 @@ HOST_NAME: Final = matching(
     "Write a DNS name in lower case and without *, such as billing.example.com; only spiffeId takes patterns",
 )
 IP_ADDRESS: Final = Rule(
-    rf"self.matches(r'^{_OCTET}(\.{_OCTET}){{3}}$')"
+    rf"self.matches(r'^{OCTET}(\.{OCTET}){{3}}$')"
     " || (self.matches('^([0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}$') && !self.contains(':::')"
     " && self.matches('^(::|[0-9a-f])') && self.matches('(::|[0-9a-f])$')"
     " && (self.contains('::') ? self.indexOf('::') == self.lastIndexOf('::') && self.split(':').size() <= 8"
