@@ -11,7 +11,7 @@ from cryptography.x509.oid import ObjectIdentifier
 
 from mtls_operator.pki.authority import Role
 from mtls_operator.policies.foreign import flaw, is_self_signed
-from tests.unit.pki.samples import DAY, KEY_KINDS, NOW, key_source
+from tests.unit.pki.samples import DAY, KEY_KINDS, NOW, authority, key_source
 
 from .cas import ANY_USAGE, CA, CLIENT_AUTH, SERVER_AUTH, SIGNS_NOT, Made, accepts, make_ca, sign_leaf
 
@@ -80,6 +80,11 @@ def test_a_good_ca_has_no_flaw_and_openssl_accepts_what_it_signs(
 ) -> None:
     assert flaw(made.certificate, role, strict=True) is None
     assert _openssl_accepts(made, role, tmp_path, strict=True)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_an_authority_of_the_operator_has_no_flaw_where_another_service_trusts_it(role: Role) -> None:
+    assert flaw(authority(role).certificate, role, strict=True) is None
 
 
 @pytest.mark.parametrize(("made", "expected"), FLAWED.values(), ids=FLAWED)

@@ -17,6 +17,7 @@ from mtls_operator.reconcile.status import build_status, notices
 from mtls_server.contract import decode_policy
 from tests.unit.policies.cas import Made, make_ca
 
+from .api import ORDERS, Operator
 from .universe import START, Universe, service_object
 
 BEFORE = START - timedelta(days=1)
@@ -218,3 +219,18 @@ def test_as_many_cas_as_are_allowed_are_trusted_beside_our_own_and_renewed_with_
     put_trust(universe, "nothing")
     assert universe.after(hours=13.5).settle() == ["Replace Secret orders-server"]
     assert len(bundle(universe, "orders-server")) == 64
+
+
+async def test_what_a_spec_names_asks_for_a_pass_when_it_changes_and_nothing_else_does() -> None:
+    reference = {"configMapRef": {"name": "partner", "key": "ca.crt"}}
+    authority = {"server": {"secretRef": {"name": "own-ca"}}}
+    operator = Operator(service_object({"trust": [{"name": "partner", **reference}], "authority": authority}))
+    await operator.reconcile()
+    named = {Ref(CONFIG_MAP, "shop", "partner"), Ref(SECRET, "shop", "own-ca")}
+    others = {Ref(SECRET, "shop", "partner"), Ref(CONFIG_MAP, "elsewhere", "partner")}
+    for ref in named | others:
+        labels = {names.LABEL_USE: names.USE_TRUST}
+        body = {"metadata": {"namespace": ref.namespace, "name": ref.name, "labels": labels}}
+        expected = {ORDERS} if ref in named else set()
+        assert operator.store.put(ref.resource, body) == expected
+        assert operator.store.remove(ref.resource, body) == expected
