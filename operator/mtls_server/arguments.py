@@ -15,6 +15,17 @@ def port(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is no port; write a number from 0 (any free one) to 65535")
 
 
+def count(text: str) -> int:
+    """Read how many there shall be.
+
+    Raises:
+        ArgumentTypeError: it is no number from 1 to 1000.
+    """
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 1000:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no count; write a number from 1 to 1000")
+
+
 def seconds(text: str) -> float:
     """Read a duration.
 

@@ -1,7 +1,11 @@
-"""Which header fields say who calls; a caller may not send them, in whatever spelling."""
+"""Header fields that a caller may not send, in whatever spelling, and those that are not passed on."""
 
 from typing import Final
 
+HOP_BY_HOP: Final = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+)
+"""What concerns one connection only (RFC 9110 §7.6.1)."""
 IDENTITY_PREFIXES: Final = (
     b"client-cert",
     b"ssl-",

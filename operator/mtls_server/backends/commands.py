@@ -10,13 +10,15 @@ from typing import Final, Literal, cast
 from uvicorn._types import ASGI3Application
 
 from mtls_server import arguments
-from mtls_server.backends import asgi, identity
+from mtls_server.backends import identity
+from mtls_server.backends.loading import load_asgi, load_wsgi
 from mtls_server.backends.upstream.app import Upstream
 from mtls_server.backends.upstream.connection import Timeouts
 from mtls_server.backends.upstream.pool import Pool
 from mtls_server.backends.upstream.target import EXAMPLE, parse_target
 from mtls_server.backends.upstream.tunnel import Tunnel
 from mtls_server.backends.websocket import PeerWebSocket
+from mtls_server.backends.wsgi.app import Wsgi
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     backends.add_parser("identity", help="answer every request with the caller's identity as JSON")
     backends.add_parser("asgi", help="serve an ASGI application").add_argument(
         "app", help="module:attribute, such as shop.main:app"
+    )
+    wsgi = backends.add_parser("wsgi", help="serve a WSGI application on threads")
+    wsgi.add_argument("app", help="module:attribute, such as shop.wsgi:application")
+    wsgi.add_argument(
+        "--threads",
+        type=arguments.count,
+        default=16,
+        help="answer so many requests at a time (default: %(default)s)",
     )
     _add_upstream(backends.add_parser("upstream", help="pass requests on to an HTTP/1.1 server"))
 
@@ -91,6 +101,7 @@ def _upstream(given: argparse.Namespace) -> Backend:
 
 _BUILDERS: Final[dict[str, Callable[[argparse.Namespace], Backend]]] = {
     "identity": lambda _: Backend(identity.app),
-    "asgi": lambda given: Backend(asgi.load(given.app), lifespan="auto", websocket=PeerWebSocket),
+    "asgi": lambda given: Backend(load_asgi(given.app), lifespan="auto", websocket=PeerWebSocket),
+    "wsgi": lambda given: Backend(Wsgi(load_wsgi(given.app), given.threads)),
     "upstream": _upstream,
 }

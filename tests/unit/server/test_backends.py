@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
-from mtls_server.backends.asgi import load
 from mtls_server.backends.errors import BackendError
+from mtls_server.backends.loading import load_asgi, load_wsgi
 
 
 def test_an_application_is_found_by_module_and_attribute() -> None:
-    assert load("tests.unit.server.apps:mirror") is sys.modules["tests.unit.server.apps"].mirror
+    assert load_asgi("tests.unit.server.apps:mirror") is sys.modules["tests.unit.server.apps"].mirror
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_an_application_is_found_by_module_and_attribute() -> None:
         ("shop", "'shop' names no application; write module:attribute, such as shop.main:app"),
         ("shop:", "write module:attribute"),
         ("absent.shop:app", "cannot import absent.shop: there is no module 'absent'"),
-        ("tests.unit.server.apps:absent", "has no attribute 'absent'; name the ASGI application in it"),
+        ("tests.unit.server.apps:absent", "has no attribute 'absent'; name an ASGI application in it"),
         ("tests.unit.server.apps:not_an_application", "is a int, not an ASGI application"),
         (
             "tests.unit.server.broken:app",
@@ -28,5 +28,11 @@ def test_an_application_is_found_by_module_and_attribute() -> None:
 )
 def test_what_cannot_be_loaded_is_explained(path: str, words: str) -> None:
     with pytest.raises(BackendError) as caught:
-        load(path)
+        load_asgi(path)
     assert words in str(caught.value)
+
+
+def test_a_wsgi_application_is_told_from_an_asgi_one() -> None:
+    assert load_wsgi("tests.unit.server.backends.wsgi_apps:hello").__name__ == "hello"
+    with pytest.raises(BackendError, match="is an ASGI application; write asgi instead of wsgi"):
+        load_wsgi("tests.unit.server.apps:mirror")

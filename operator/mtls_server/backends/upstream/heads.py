@@ -9,13 +9,10 @@ from uvicorn._types import HTTPScope
 
 from mtls_server.backends.upstream.caller import caller_fields
 from mtls_server.backends.upstream.target import Target
-from mtls_server.fields import claims_identity, fold
+from mtls_server.fields import HOP_BY_HOP, claims_identity, fold
 
 Fields = Sequence[tuple[bytes, bytes]]
 
-HOP_BY_HOP: Final = frozenset(
-    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
-)
 _NOT_PASSED_ON: Final = HOP_BY_HOP | {b"content-length", b"expect", b"forwarded", b"host", b"x-real-ip"}
 """Hop by hop, or said anew."""
 UPGRADE: Final = b"connection: Upgrade\r\nupgrade: websocket\r\n"

@@ -1,0 +1,78 @@
+"""The bridge from ASGI to WSGI."""
+
+import asyncio
+import io
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import cast
+
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+from mtls_server.backends.wsgi.body import Body
+from mtls_server.backends.wsgi.environ import Environ, environ_of
+from mtls_server.backends.wsgi.response import CallerGoneError, Response, StartResponse
+from mtls_server.backends.wsgi.threads import Threads
+from mtls_server.gate import has_body
+
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class Wsgi:
+    """A WSGI application, as an ASGI one; no body is ever held whole."""
+
+    def __init__(self, application: Application, threads: int) -> None:
+        self._application = application
+        self._threads = Threads(threads)
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Serve one request on a thread."""
+        scope = cast("HTTPScope", scope)  # this backend runs no lifespan
+        response = Response()
+        watch = Watch(receive, response.abandon)
+        body = Body(receive, watch.begin, empty=not has_body(list(scope["headers"])))
+        environ = environ_of(scope, io.BufferedReader(body))
+        try:
+            running = self._threads.run(partial(_run, self._application, environ, response))
+            running.add_done_callback(response.end)
+            await response.send_to(send)
+            await running
+        except CallerGoneError:
+            pass
+        finally:
+            watch.end()
+            response.abandon()
+
+
+class Watch:
+    """Notices that the caller leaves, once nothing of its request is left to be read."""
+
+    def __init__(self, receive: ASGIReceiveCallable, left: Callable[[], None]) -> None:
+        self._receive = receive
+        self._left = left
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Watch from now on."""
+        self._task = asyncio.get_running_loop().create_task(self._watch())
+
+    def end(self) -> None:
+        """Watch no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] == "http.request":
+            pass
+        self._left()
+
+
+def _run(application: Application, environ: Environ, response: Response) -> None:
+    pieces = application(environ, response.start)
+    try:
+        for piece in pieces:
+            response.write(piece)
+        response.finish()
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()

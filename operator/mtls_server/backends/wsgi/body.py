@@ -1,0 +1,55 @@
+"""A request's body, read on a thread while it arrives on the event loop."""
+
+import asyncio
+import io
+from collections.abc import Callable
+
+from uvicorn._types import ASGIReceiveCallable
+
+from mtls_server.backends.wsgi.response import CallerGoneError
+
+
+class Body(io.RawIOBase):
+    """Pieces of the body, each fetched when it is needed."""
+
+    def __init__(self, receive: ASGIReceiveCallable, at_end: Callable[[], None], *, empty: bool) -> None:
+        """Fetch nothing yet.
+
+        Args:
+            receive: of the ASGI scope.
+            at_end: called on the event loop when nothing more is to be received.
+            empty: there is no body.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._receive = receive
+        self._at_end = at_end
+        self._piece = memoryview(b"")
+        self._more = not empty
+        if empty:
+            at_end()
+
+    def readable(self) -> bool:
+        """Tell that this can be read."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        """Fill as much of the buffer as one piece does; 0 is the end.
+
+        Raises:
+            CallerGoneError: the body will never be whole.
+        """
+        while not self._piece and self._more:
+            self._piece = memoryview(asyncio.run_coroutine_threadsafe(self._fetch(), self._loop).result())
+        size = min(len(buffer), len(self._piece))
+        buffer[:size] = self._piece[:size]
+        self._piece = self._piece[size:]
+        return size
+
+    async def _fetch(self) -> bytes:
+        message = await self._receive()
+        if message["type"] != "http.request":
+            raise CallerGoneError("the caller left before its request was whole")
+        self._more = message["more_body"]
+        if not self._more:
+            self._at_end()
+        return message["body"]

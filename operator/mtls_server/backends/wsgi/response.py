@@ -1,0 +1,123 @@
+"""A response, made on a thread and sent by the event loop."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Final
+
+from uvicorn._types import ASGISendCallable, ASGISendEvent
+
+from mtls_server.fields import HOP_BY_HOP
+
+MAX_WAITING: Final = 16
+"""Pieces that wait to be sent before the application has to."""
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+StartResponse = Callable[..., Callable[[object], None]]
+
+
+class CallerGoneError(ConnectionError):
+    """The caller left before its request was whole, or before its response was."""
+
+
+class Response:
+    """Takes what the application says (PEP 3333), and has it sent piece by piece."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting = asyncio.Queue[ASGISendEvent | None]()
+        self._room = threading.Semaphore(MAX_WAITING)
+        self._abandoned = False
+        self._head: tuple[int, list[tuple[bytes, bytes]]] | None = None
+        self._begun = False
+
+    # What the thread calls
+
+    def start(
+        self, status: str, headers: Sequence[tuple[str, str]], exc_info: ExcInfo | None = None
+    ) -> Callable[[object], None]:
+        """Be the ``start_response`` of PEP 3333.
+
+        Raises:
+            Exception: that of `exc_info`, if it is too late for another response.
+            ValueError: status or headers cannot be sent.
+        """
+        if exc_info is not None and exc_info[1] is not None:
+            if self._begun:
+                raise exc_info[1].with_traceback(exc_info[2])
+        elif self._head is not None:
+            raise ValueError("start_response was called before, and there is no exc_info")
+        self._head = _status(status), _fields(headers)
+        return self.write
+
+    def write(self, piece: object) -> None:
+        """Send a piece of the body, after the head.
+
+        Raises:
+            CallerGoneError: nobody reads it any more.
+            TypeError: it is not made of bytes.
+        """
+        if not isinstance(piece, bytes):
+            msg = f"a piece of the body is {type(piece).__name__}; WSGI applications return bytes"
+            raise TypeError(msg)
+        if piece:
+            self._begin()
+            if self._has_body():
+                self._put({"type": "http.response.body", "body": piece, "more_body": True})
+
+    def finish(self) -> None:
+        """End the response."""
+        self._begin()
+        self._put({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _begin(self) -> None:
+        if self._begun:
+            return
+        if self._head is None:
+            raise ValueError("the application returned without having called start_response")
+        self._begun = True
+        status, headers = self._head
+        if not self._has_body():
+            headers = [field for field in headers if field[0] != b"content-length"]
+        self._put({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
+
+    def _has_body(self) -> bool:
+        return self._head is not None and self._head[0] not in {204, 304}
+
+    def _put(self, event: ASGISendEvent) -> None:
+        self._room.acquire()
+        if self._abandoned:
+            raise CallerGoneError("the caller left before its response was whole")
+        self._loop.call_soon_threadsafe(self._waiting.put_nowait, event)
+
+    # What the event loop calls
+
+    async def send_to(self, send: ASGISendCallable) -> None:
+        """Send what comes, until the end."""
+        while (event := await self._waiting.get()) is not None:
+            await send(event)
+            self._room.release()
+
+    def end(self, _: object = None) -> None:
+        """Let `send_to` return when everything has been sent."""
+        self._waiting.put_nowait(None)
+
+    def abandon(self) -> None:
+        """Have the application fail when it says more."""
+        self._abandoned = True
+        self._room.release(MAX_WAITING)
+
+
+def _status(line: str) -> int:
+    code = line[:3]
+    if code.isascii() and code.isdigit() and 200 <= int(code) < 600 and line[3:4] in {"", " "}:
+        return int(code)
+    msg = f"{line!r} is no status; write one such as '200 OK'"
+    raise ValueError(msg)
+
+
+def _fields(headers: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Encode, and leave out what is this server's to say."""
+    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return [field for field in encoded if field[0] not in HOP_BY_HOP and field[0] != b"date"]
