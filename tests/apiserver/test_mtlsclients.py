@@ -124,7 +124,7 @@ def test_a_caller_elsewhere_has_a_secret_for_as_long_as_the_service_consents(
     apply(kubectl, service(namespace))
     until(lambda: secret(kubectl, elsewhere, "orders-tls") is None)
     until(lambda: uri in policy(kubectl, namespace).get("revoked", {}))
-    assert uri not in policy(kubectl, namespace)["clients"]
+    assert uri not in policy(kubectl, namespace).get("clients", {})
     until(lambda: ready(kubectl, elsewhere) == "False NotPermitted")
 
 
