@@ -138,7 +138,7 @@ def _contests(world: World, admitted: Sequence[Admitted]) -> Iterator[tuple[Ref,
     wanted = defaultdict(list)
     for client, _ in admitted:
         wanted[secret_ref(client)].append(client)
-    own = _own_secrets(world.service)
+    own = own_secrets(world.service)
     for secret, clients in wanted.items():
         stored = world.secrets.get(secret)
         holder = next((client for client in clients if stored and _owns(client, stored)), None)
@@ -152,7 +152,8 @@ def _owns(client: MTLSClient, secret: Object) -> bool:
     return ownership(secret, client) is Ownership.OURS
 
 
-def _own_secrets(service: MTLSService) -> frozenset[Ref]:
+def own_secrets(service: MTLSService) -> frozenset[Ref]:
+    """Name the Secrets that a service needs for itself and the clients of its spec."""
     name, namespace = service.metadata.name, service.metadata.namespace
     secrets = [names.client_secret(name, client.name) for client in service.spec.clients]
     return frozenset(Ref(SECRET, namespace, secret) for secret in (names.server_secret(name), *secrets))

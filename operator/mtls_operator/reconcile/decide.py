@@ -1,6 +1,6 @@
 """Decide the next steps for one service: a pure function of the world."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mtls_operator.api.problems import problems
@@ -79,13 +79,13 @@ def _decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
     invalid = tuple(Problem(INVALID_SPEC, sentence) for sentence in problems(world.service))
     plan = first + Plan(problems=(*trust.problems, *invalid), wake=trust.wake)
     leaves: list[LeafReport] = []
-    settled: set[Ref] = set()
+    settled: dict[Ref, bool] = {}
     for leaf in wanted:
         in_turn = len(plan.writes) < MOST_LEAVES[leaf.profile.key.algorithm]
         report, step = _decide_leaf(world, leaf, entropy, may_issue=may_issue and in_turn)
         leaves.append(report)
-        if not (step.writes or step.more or report.problem):
-            settled.add(leaf.ref)
+        if step.writes or step.more or not report.problem:
+            settled[leaf.ref] = not (step.writes or step.more)
         plan += step
     plan += decide_obsolete(world, {leaf.ref for leaf in wanted})
     plan += decide_restarts(world, (leaf for leaf in wanted if not leaf.caller), settled)
@@ -112,7 +112,7 @@ def _decide_leaf(
 
 
 def _decide_callers(
-    world: World, wanted: Iterable[WantedLeaf], settled: Collection[Ref]
+    world: World, wanted: Iterable[WantedLeaf], settled: Mapping[Ref, bool]
 ) -> tuple[Admission, Plan]:
     admission = admit(world)
     problems, plan = decide_restarts_elsewhere(world, (leaf for leaf in wanted if leaf.caller), settled)

@@ -1,7 +1,7 @@
 """Decide about the leaves of MTLSClients, which their service neither waits for nor complains about."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from mtls_operator.api.types import MTLSClient
@@ -39,14 +39,14 @@ def decide_elsewhere(
 
 
 def decide_restarts_elsewhere(
-    world: World, wanted: Iterable[WantedLeaf], settled: Collection[Ref]
+    world: World, wanted: Iterable[WantedLeaf], settled: Mapping[Ref, bool]
 ) -> tuple[Mapping[Ref, Problem], Plan]:
     """Roll what MTLSClients name, those of each namespace together; return the problem of each, and the plan.
 
     Args:
         world: what is stored, and what is known of workloads.
         wanted: leaves of MTLSClients.
-        settled: their Secrets that are as they should be.
+        settled: Secret to whether it is as it should be, or will be soon.
     """
     leaves = [leaf for leaf in wanted if leaf.restart]
     clients = {leaf.ref: leaf.caller for leaf in leaves if leaf.caller}

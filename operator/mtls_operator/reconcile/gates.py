@@ -13,6 +13,7 @@ from mtls_server.contract import TRUST_ANCHORS
 from .callers import Caller, callers
 from .ownership import Ownership, made_by_us, ownership
 from .ports import SECRET, Object, Ref
+from .restart import awaits_restart
 from .secrets import decode_data
 from .world import Delivery, World
 
@@ -61,15 +62,22 @@ def unfinished(pods: tuple[Object, ...]) -> Iterator[Object]:
 
 
 def _bundles(world: World, role: Role) -> Iterator[tuple[str, bytes, datetime]]:
-    """Return name, contents and age of each bundle from which leaves of this role are verified."""
+    """Return name, contents and age of each bundle from which leaves of this role are verified.
+
+    One whose readers are still to be restarted counts as empty.
+    """
     name, namespace = world.service.metadata.name, world.service.metadata.namespace
     server = Ref(SECRET, namespace, names.server_secret(name))
-    heard = (caller.ref for caller in callers(world) if _is_heard(world, caller))
-    refs = [server] if role == "client" else heard
-    for ref in refs:
+    heard = {caller.ref: caller.restart for caller in callers(world) if _is_heard(world, caller)}
+    spec = world.service.spec
+    own = {server: spec.restart if spec.certificates_only else ()}
+    readers = own if role == "client" else heard
+    for ref, restart in readers.items():
         secret = world.secrets.get(ref)
         if secret is not None and made_by_us(secret):
-            yield ref.name, decode_data(secret).get(TRUST_ANCHORS, b""), trust_since(secret, world.now)
+            known = not awaits_restart(world, secret, restart)
+            bundle = decode_data(secret).get(TRUST_ANCHORS, b"") if known else b""
+            yield ref.name, bundle, trust_since(secret, world.now)
 
 
 def _is_heard(world: World, caller: Caller) -> bool:

@@ -1,7 +1,7 @@
 """What must be read live before it costs somebody an identity or a Secret.
 
-Watches lag. What they say is good enough to give, since it can be given again; but a Secret that is deleted,
-and an identity that is revoked, interrupt whoever uses them.
+Watches lag. What they say is good enough to give, since it can be given again; but a Secret that is deleted
+or taken over, and an identity that is revoked, interrupt whoever uses them.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from mtls_operator.api import names
 
 from .callers import callers
-from .consent import QUOTA_EXCEEDED, Admission, admit, client_ref, is_watched, obsolete
+from .consent import QUOTA_EXCEEDED, Admission, admit, client_ref, is_watched, obsolete, own_secrets
+from .ownership import Ownership, ownership
 from .ports import MTLSCLIENT, MTLSSERVICE, Ref
 from .revocation import stored_policy
 from .world import World
@@ -21,10 +22,16 @@ def unconfirmed(world: World) -> frozenset[Ref]:
     gone = set(_gone(world))
     suspects = {client_ref(client) for client, _ in obsolete(world, admission)}
     suspects |= set(_vanished(world, admission, gone))
-    if not suspects and not gone:
+    if not (suspects or gone or _takes_over(world)):
         return frozenset()
     service = Ref(MTLSSERVICE, world.service.metadata.namespace, world.service.metadata.name)
     return frozenset({service, *suspects, *_rivals(admission, suspects)}) - world.live
+
+
+def _takes_over(world: World) -> bool:
+    """Whether what is left of a former service is needed: a name has one bearer, so ours must be the one."""
+    needed = (world.secrets.get(ref) for ref in own_secrets(world.service))
+    return any(secret and ownership(secret, world.service) is Ownership.ABANDONED for secret in needed)
 
 
 def _gone(world: World) -> Iterator[str]:

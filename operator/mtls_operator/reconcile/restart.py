@@ -7,10 +7,12 @@ the Secret, so that nobody has to look at the workload before the next change.
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from mtls_operator.api import names
 from mtls_operator.api.types import Workload
+from mtls_operator.pki.validity import rfc3339
 from mtls_server.contract import CERTIFICATE, TRUST_ANCHORS
 
 from .plan import Plan, Problem, Replace, Restart
@@ -38,8 +40,45 @@ def restarted_at_first(
     """
     if not restart:
         return {}
-    record = _record(_digest(certificate, anchors), (f"{item.kind}/{item.name}" for item in restart))
-    return {names.ANNOTATION_RESTARTED_FOR: record}
+    workloads = tuple(f"{item.kind}/{item.name}" for item in restart)
+    return {names.ANNOTATION_RESTARTED_FOR: str(_Record(_digest(certificate), _digest(anchors), workloads))}
+
+
+def awaits_restart(world: World, secret: Object, restart: Collection[Workload]) -> bool:
+    """Whether programs that read a Secret once are still to be restarted for its trust anchors.
+
+    Nobody waits for one that can not be restarted.
+
+    Args:
+        world: what is known of workloads.
+        secret: as it is stored.
+        restart: workloads that read it once.
+    """
+    if not restart:
+        return False
+    naming = _Naming(secret, _refs(restart, secret["metadata"]["namespace"]))
+    known = (world.rolled.get(ref) for ref in naming.due)
+    return naming.recorded.anchors != naming.contents.anchors and any(
+        rolled is None or not rolled.problem for rolled in known
+    )
+
+
+class _Record(NamedTuple):
+    """What a Secret held when workloads were rolled for it; written as words."""
+
+    certificate: str = ""
+    anchors: str = ""
+    workloads: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((self.certificate, self.anchors, *sorted(self.workloads)))
+
+    @classmethod
+    def of(cls, secret: Object) -> "_Record":
+        """Read it; whoever alters it causes a restart."""
+        annotations: Mapping[str, str] = secret["metadata"].get("annotations") or {}
+        words = annotations.get(names.ANNOTATION_RESTARTED_FOR, "").split()
+        return cls(words[0], words[1], tuple(words[2:])) if len(words) > 1 else cls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +93,19 @@ class _Naming:
         return str(self.observed["metadata"]["name"])
 
     @property
-    def contents(self) -> str:
+    def contents(self) -> _Record:
         data = decode_data(self.observed)
-        return _digest(data[CERTIFICATE], data[TRUST_ANCHORS])
+        return _Record(_digest(data[CERTIFICATE]), _digest(data[TRUST_ANCHORS]))
 
     @property
-    def done(self) -> list[str]:
-        """Workloads that were rolled for these contents, as recorded."""
-        annotations: Mapping[str, str] = self.observed["metadata"].get("annotations") or {}
-        contents, *workloads = annotations.get(names.ANNOTATION_RESTARTED_FOR, "").split() or [""]
-        return workloads if contents == self.contents else []
+    def recorded(self) -> _Record:
+        return _Record.of(self.observed)
+
+    @property
+    def done(self) -> tuple[str, ...]:
+        """Workloads that were rolled for these contents."""
+        recorded = self.recorded
+        return recorded.workloads if recorded[:2] == self.contents[:2] else ()
 
     @property
     def due(self) -> list[Ref]:
@@ -71,41 +113,46 @@ class _Naming:
         return [ref for ref in self.workloads if _spell(ref) not in done]
 
 
-def decide_restarts(world: World, wanted: Iterable[WantedLeaf], settled: Collection[Ref]) -> Plan:
+def decide_restarts(world: World, wanted: Iterable[WantedLeaf], settled: Mapping[Ref, bool]) -> Plan:
     """Roll the workloads of each Secret that has changed since they were, then record that they were.
 
     Args:
         world: what is stored, and what is known of workloads.
         wanted: all leaves.
-        settled: their Secrets that are as they should be; a workload waits until all of its are.
+        settled: Secret to whether it is as it should be, or will be soon; a workload waits until all of its
+            are. Those that can not be are left out.
     """
-    restarting = [leaf for leaf in wanted if leaf.restart]
-    namings = [_Naming(world.secrets[leaf.ref], _refs(leaf)) for leaf in restarting if leaf.ref in settled]
-    waiting = {ref for leaf in restarting if leaf.ref not in settled for ref in _refs(leaf)}
+    workloads = {leaf.ref: _refs(leaf.restart, leaf.ref.namespace) for leaf in wanted if leaf.restart}
+    namings = [_Naming(world.secrets[ref], named) for ref, named in workloads.items() if settled.get(ref)]
+    waiting = {
+        workload for ref, named in workloads.items() if not settled.get(ref, True) for workload in named
+    }
     causes: dict[Ref, list[str]] = {}
     for naming in namings:
         for ref in naming.due:
             causes.setdefault(ref, []).append(naming.name)
     restarts = {
-        ref: Restart(ref, _value(namings, ref), tuple(names_))
-        for ref, names_ in causes.items()
+        ref: Restart(ref, _value(namings, ref), tuple(secrets))
+        for ref, secrets in causes.items()
         if ref not in waiting
     }
     plan = sum((_decide_workload(world, restart) for restart in restarts.values()), Plan())
     for naming in namings:
         rolled = [ref for ref in naming.due if ref in restarts and _is_rolled(world, restarts[ref])]
         if rolled:
-            plan += Plan(writes=(_note(naming, rolled),))
+            plan += Plan(writes=(_note(naming, rolled, world.now),))
     return plan
 
 
-def _refs(leaf: WantedLeaf) -> tuple[Ref, ...]:
-    return tuple(Ref(_BY_KIND[item.kind], leaf.ref.namespace, item.name) for item in leaf.restart)
+def _refs(restart: Iterable[Workload], namespace: str) -> tuple[Ref, ...]:
+    return tuple(Ref(_BY_KIND[item.kind], namespace, item.name) for item in restart)
 
 
 def _value(namings: Iterable[_Naming], workload: Ref) -> str:
     """Return what a workload is rolled for: all of its Secrets, so that it is rolled once for several."""
-    of_it = sorted(f"{each.name} {each.contents}" for each in namings if workload in each.workloads)
+    of_it = sorted(
+        " ".join((each.name, *each.contents[:2])) for each in namings if workload in each.workloads
+    )
     return _digest(*(text.encode() for text in of_it))
 
 
@@ -125,16 +172,15 @@ def _is_rolled(world: World, restart: Restart) -> bool:
     return known is not None and known.value == restart.value
 
 
-def _note(naming: _Naming, rolled: Iterable[Ref]) -> Replace:
-    metadata = naming.observed["metadata"]
-    record = _record(naming.contents, (*naming.done, *map(_spell, rolled)))
-    annotations = (metadata.get("annotations") or {}) | {names.ANNOTATION_RESTARTED_FOR: record}
+def _note(naming: _Naming, rolled: Iterable[Ref], now: datetime) -> Replace:
+    """Record what was rolled; those who read a Secret once have its trust anchors only from then on."""
+    metadata, contents = naming.observed["metadata"], naming.contents
+    record = contents._replace(workloads=(*naming.done, *map(_spell, rolled)))
+    annotations = (metadata.get("annotations") or {}) | {names.ANNOTATION_RESTARTED_FOR: str(record)}
+    if naming.recorded.anchors != contents.anchors:
+        annotations[names.ANNOTATION_TRUST_SINCE] = rfc3339(now)
     body = {**naming.observed, "metadata": metadata | {"annotations": annotations}}
     return Replace(SECRET, body, records=True)
-
-
-def _record(contents: str, workloads: Iterable[str]) -> str:
-    return " ".join([contents, *sorted(workloads)])
 
 
 def _spell(workload: Ref) -> str:

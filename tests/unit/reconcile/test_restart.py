@@ -1,5 +1,6 @@
 """Given a Secret that has changed for programs that read it once, expect each to be restarted once."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 
 from mtls_operator.api import names
 from mtls_operator.api.types import Workload
+from mtls_operator.pki.validity import rfc3339
+from mtls_operator.reconcile.plan import Plan
 from mtls_operator.reconcile.ports import DEPLOYMENT, SECRET, Object, Ref, UnavailableError
 from mtls_operator.reconcile.restart import restarted_at_first
 
@@ -72,6 +75,76 @@ def test_other_trust_anchors_restart_even_though_the_leaf_stays() -> None:
     metadata["annotations"] |= restarted_at_first([Workload.model_validate(WEB)], leaf, former)
     assert restarts(world.settle()) == ["Deployment web"]
     assert world.secret(CLIENT)["metadata"]["annotations"][names.ANNOTATION_SERIAL] == serial
+
+
+def trust_since(world: Universe) -> str:
+    return str(world.secret(CLIENT)["metadata"]["annotations"][names.ANNOTATION_TRUST_SINCE])
+
+
+def test_who_reads_once_has_an_anchor_from_the_restart_on_and_not_anew_from_a_renewal_on() -> None:
+    world = universe(WEB)
+    world.settle()
+    since = trust_since(world)
+    assert restarts(world.after(hours=14).settle()) == ["Deployment web"]
+    assert trust_since(world) == since
+    rotate(world)
+    while not any(plan.restarts for _, plan in [world.decide()]):
+        world.carry_out(world.decide()[1])
+    delivered = trust_since(world)
+    world.after(minutes=5).settle()
+    assert trust_since(world) == rfc3339(world.now) > delivered > since
+
+
+def rotate(world: Universe) -> None:
+    world.service["metadata"]["annotations"] = {names.ANNOTATION_ROTATE_AUTHORITY: "now"}
+
+
+def signs(world: Universe) -> bool:
+    """Whether the new server authority does."""
+    told = [notice.message for notice in world.notices if notice.reason == "AuthoritySigning"]
+    return any("server authority" in message for message in told)
+
+
+def carry_out_all_but_restarts(world: Universe) -> Plan:
+    for _ in range(10):
+        _, plan = world.decide()
+        world.carry_out(replace(plan, restarts=()))
+        if not plan.writes:
+            break
+    return plan
+
+
+def test_an_authority_signs_only_after_the_restart_of_those_who_would_not_know_it() -> None:
+    world = universe(WEB, authority={"propagation": "1h"})
+    world.settle()
+    rotate(world)
+    assert carry_out_all_but_restarts(world).restarts
+    carry_out_all_but_restarts(world.after(hours=3))
+    assert not signs(world)
+    assert restarts(world.settle()) == ["Deployment web"]
+    world.after(minutes=59).settle()
+    assert not signs(world)
+    world.after(minutes=2).settle()
+    assert signs(world)
+
+
+def test_no_authority_waits_for_what_can_not_be_restarted() -> None:
+    world = universe(WEB, authority={"propagation": "1h"})
+    world.settle()
+    world.unknown = {"web"}
+    rotate(world)
+    world.settle()
+    world.after(minutes=61).settle()
+    assert signs(world)
+
+
+def test_a_secret_whose_name_is_taken_holds_up_no_restart_for_others() -> None:
+    clients = [{"name": name, "restart": [WEB]} for name in ("billing", "shipping")]
+    world = Universe(service_object({"clients": clients}))
+    taken = Ref(SECRET, "shop", "orders-client-shipping")
+    world.taken.add(taken)
+    world.settle()
+    assert restarts(world.after(hours=14).settle()) == ["Deployment web"]
 
 
 def test_a_workload_that_is_named_later_is_restarted_and_the_others_are_not_again() -> None:

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from mtls_operator.api import names
-from mtls_operator.reconcile.ports import SECRET, Object, Ref
+from mtls_operator.reconcile.ports import MTLSSERVICE, SECRET, Object, Ref
 
+from .api import Operator
 from .universe import Universe, service_object
 
 SECRETS = ("orders-server", "orders-client-billing")
@@ -114,3 +115,34 @@ def test_what_nobody_needs_any_more_stays_as_it_was_left() -> None:
     heir.service["spec"] = spec("Retain") | {"clients": []}
     assert all("billing" not in write for write in heir.settle())
     assert heir.secret("orders-client-billing")
+
+
+def retaining(uid: str) -> Object:
+    return service_object(spec("Retain"), uid=uid)
+
+
+async def test_nothing_is_taken_over_before_a_live_read_shows_that_its_service_is_gone() -> None:
+    operator = Operator(retaining("uid-1"))
+    await operator.reconcile()
+    operator.api.reads.clear()
+    assert await operator.reconcile() == []
+    assert operator.api.reads == []
+    operator.watch(MTLSSERVICE, retaining("uid-2"))
+    await operator.reconcile()
+    assert operator.api.reads == ["MTLSService shop/orders"]
+    left = operator.api.objects[Ref(SECRET, "shop", "orders-server")]
+    assert left["metadata"]["labels"][names.LABEL_SERVICE_UID] == "uid-2"
+
+
+async def test_a_late_watch_takes_nothing_from_the_service_that_came_since() -> None:
+    operator = Operator(retaining("uid-1"))
+    await operator.reconcile()
+    operator.api.seed(MTLSSERVICE, retaining("uid-2"))  # which the watch has not shown yet
+    for name in SECRETS:
+        secret = operator.api.objects[Ref(SECRET, "shop", name)]
+        secret["metadata"]["labels"][names.LABEL_SERVICE_UID] = "uid-2"
+        operator.watch(SECRET, secret)
+    await operator.reconcile()
+    for name in SECRETS:
+        labels = operator.api.objects[Ref(SECRET, "shop", name)]["metadata"]["labels"]
+        assert labels[names.LABEL_SERVICE_UID] == "uid-2"
