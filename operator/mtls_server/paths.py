@@ -1,6 +1,7 @@
 """The one path that a request names. What two programs could read differently names none, and is refused."""
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -14,6 +15,12 @@ _HAZARD: Final = re.compile(
 )
 
 
+_HASH: Final = ord("#")
+"""As a number, since Python looks five times longer for a piece of bytes."""
+MAX_REMEMBERED: Final = 256
+"""Length up to which paths are remembered."""
+
+
 def canonical_path(target: bytes) -> str | None:
     """Return the path that a request-target names, percent-decoded, as the application will see it.
 
@@ -22,11 +29,15 @@ def canonical_path(target: bytes) -> str | None:
 
     Returns:
         None where readers differ: dot segments, empty segments, an encoded slash, a backslash or a
-        control character, encoded or not; a broken escape; what is not UTF-8; a fragment.
+        control character, encoded or not; a broken escape; what is not UTF-8 in escapes; a fragment.
     """
-    path = target.partition(b"?")[0]
-    if b"#" in target:
+    if _HASH in target or not target.isascii():
         return None
+    path = target.partition(b"?")[0]
+    return _recall(path) if len(path) <= MAX_REMEMBERED else _find(path)
+
+
+def _find(path: bytes) -> str | None:
     if path.startswith(b"https://"):
         path = b"/" + path.removeprefix(b"https://").partition(b"/")[2]
     if _PLAIN.fullmatch(path):
@@ -34,8 +45,11 @@ def canonical_path(target: bytes) -> str | None:
     return _decode(path)
 
 
+_recall: Final = lru_cache(1024)(_find)
+
+
 def _decode(path: bytes) -> str | None:
-    if _BROKEN_ESCAPE.search(path) or b"%2f" in path.lower() or not path.isascii():
+    if _BROKEN_ESCAPE.search(path) or b"%2f" in path.lower():
         return None
     try:
         decoded = unquote_to_bytes(path).decode()

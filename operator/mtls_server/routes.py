@@ -1,9 +1,8 @@
 """Who may send which requests: the policy's routes, compiled. The first route that matches decides."""
 
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 from mtls_server.contract import Route
@@ -18,30 +17,50 @@ class NumberedRoute:
 
     number: int
     """Counts from 0."""
+    route: Route
     methods: frozenset[str]
     """Empty: all."""
     roles: frozenset[str]
-    pattern: re.Pattern[str]
-    route: Route
 
     def __str__(self) -> str:
         return f"routes[{self.number}]"
-
-    def matches(self, method: str, path: str) -> bool:
-        """Tell whether the route is about such requests; `path` without a slash at its end."""
-        return (not self.methods or method in self.methods) and self.pattern.fullmatch(path) is not None
 
     def permits(self, roles: Iterable[str]) -> bool:
         """Tell whether a caller with these roles may pass."""
         return not self.roles or not self.roles.isdisjoint(roles)
 
 
+@dataclass
+class _Node:
+    """The routes whose paths begin alike."""
+
+    children: dict[str, "_Node"] = field(default_factory=dict)
+    wild: "_Node | None" = None
+    """Below ``*``."""
+    ends: list[NumberedRoute] = field(default_factory=list)
+    """Routes whose path ends here."""
+    rests: list[NumberedRoute] = field(default_factory=list)
+    """Routes whose path goes on with ``**``."""
+
+    def descend(self, segment: str) -> "_Node":
+        """Return the node of a pattern's next segment."""
+        if segment != "*":
+            return self.children.setdefault(segment, _Node())
+        self.wild = self.wild or _Node()
+        return self.wild
+
+    def below(self, segment: str) -> "list[_Node]":
+        """Return the nodes that a path's next segment leads to; an empty one stands for nothing."""
+        found = (self.children.get(segment), self.wild if segment else None)
+        return [node for node in found if node is not None]
+
+
 @dataclass(frozen=True)
 class Routes:
-    """All routes of a policy. A route without wildcards is found by its path, however many there are."""
+    """All routes of a policy, as a tree of segments: the length of a path decides how long a search takes."""
 
-    exact: Mapping[str, Sequence[NumberedRoute]]
-    wild: Sequence[NumberedRoute]
+    count: int
+    root: _Node
 
     @classmethod
     def compile(cls, routes: Sequence[Route]) -> Self:
@@ -50,18 +69,23 @@ class Routes:
         Raises:
             ValueError: a path or method can match nothing, or not what it seems to.
         """
-        exact = defaultdict[str, list[NumberedRoute]](list)
-        wild = []
+        root = _Node()
         for number, route in enumerate(routes):
-            compiled = _compile(number, route)
-            if "*" in route.path:
-                wild.append(compiled)
+            segments = _check(f"routes[{number}]", route)
+            methods = frozenset(route.methods) | ({"HEAD"} if "GET" in route.methods else frozenset())
+            numbered = NumberedRoute(number, route, methods, frozenset(route.roles))
+            node = root
+            for segment in segments:
+                if segment == "**":
+                    node.rests.append(numbered)
+                    break
+                node = node.descend(segment)
             else:
-                exact[_bare(route.path)].append(compiled)
-        return cls(exact, wild)
+                node.ends.append(numbered)
+        return cls(len(routes), root)
 
     def __bool__(self) -> bool:
-        return bool(self.exact or self.wild)
+        return self.count > 0
 
     def first(self, method: str, path: str) -> NumberedRoute | None:
         """Find the route that decides on a request.
@@ -70,48 +94,42 @@ class Routes:
             method: as received.
             path: canonical (`mtls_server.paths`); a slash at its end makes no difference.
         """
-        bare = _bare(path)
-        exact = next((route for route in self.exact.get(bare, ()) if route.matches(method, bare)), None)
-        for route in self.wild:
-            if exact is not None and exact.number < route.number:
+        matching: list[NumberedRoute] = []
+        nodes = [self.root]
+        for segment in _segments(path):
+            for node in nodes:
+                matching += node.rests
+            nodes = [below for node in nodes for below in node.below(segment)]
+            if not nodes:
                 break
-            if route.matches(method, bare):
-                return route
-        return exact
+        for node in nodes:
+            matching += node.rests + node.ends
+        passing = (route for route in matching if not route.methods or method in route.methods)
+        return min(passing, key=_number, default=None)
 
 
-def _bare(path: str) -> str:
-    return path.removesuffix("/")
+def _segments(path: str) -> list[str]:
+    return path.removesuffix("/").split("/")[1:]
 
 
-def _compile(number: int, route: Route) -> NumberedRoute:
-    where = f"routes[{number}]"
+def _number(route: NumberedRoute) -> int:
+    return route.number
+
+
+def _check(where: str, route: Route) -> Sequence[str]:
     if not all(_METHOD.fullmatch(method) for method in route.methods):
         raise ValueError(f"{where}: write methods in upper case, such as GET")
     if not route.path.startswith("/"):
         raise ValueError(f"{where}: a path begins with /")
-    segments = _bare(route.path).split("/")[1:]
-    rest = segments[-1:] == ["**"]
-    if not all(_is_segment(segment) for segment in (segments[:-1] if rest else segments)):
+    segments = _segments(route.path)
+    named = segments[:-1] if segments[-1:] == ["**"] else segments
+    if not all(_is_segment(segment) for segment in named):
         raise ValueError(
             f"{where}: write a path such as /orders/*/lines or /orders/**: * stands for one whole segment,"
             " ** for any number of them at the end; without //, ., .., % and ?"
         )
-    pattern = "".join(_expression(segments[:-1] if rest else segments))
-    methods = frozenset(route.methods) | ({"HEAD"} if "GET" in route.methods else frozenset())
-    return NumberedRoute(
-        number,
-        methods,
-        frozenset(route.roles),
-        re.compile(pattern + "(?:/.*)?" if rest else pattern, re.DOTALL),
-        route,
-    )
+    return segments
 
 
 def _is_segment(segment: str) -> bool:
     return _SEGMENT.fullmatch(segment) is not None and segment not in {".", ".."}
-
-
-def _expression(segments: Collection[str]) -> Iterator[str]:
-    for segment in segments:
-        yield "/[^/]+" if segment == "*" else "/" + re.escape(segment)

@@ -89,6 +89,7 @@ def test_a_caller_that_a_rule_denies_is_refused(program: Program) -> None:
         ("/orders/..%5cadmin", 400),
         ("//orders", 400),
         ("/orders%00", 400),
+        ("/orders?\u00e9", 400),
         ("https://orders/orders/1", 200),
         ("https://orders/admin", 403),
         ("https://elsewhere/orders/1", 400),
