@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 from mtls_operator.api import names
+from mtls_operator.api.durations import seconds
 from mtls_operator.api.settings import Settings
-from mtls_operator.api.types import MTLSService, MTLSServiceSpec
+from mtls_operator.api.types import MTLSService, MTLSServiceSpec, UpstreamBackend
 from mtls_server.contract import ADMIN_PORT
 
 from .merge import merge
@@ -122,8 +123,25 @@ def _arguments(spec: MTLSServiceSpec) -> list[str]:
 
 
 def _backend(spec: MTLSServiceSpec) -> tuple[str, ...]:
-    asgi = spec.backend_or_default.asgi
-    return ("asgi", asgi.app) if asgi else ("identity",)
+    backend = spec.backend_or_default
+    if backend.asgi:
+        return "asgi", backend.asgi.app
+    if backend.wsgi:
+        return "wsgi", backend.wsgi.app
+    if backend.upstream:
+        return "upstream", *_upstream(backend.upstream)
+    return ("identity",)
+
+
+def _upstream(upstream: UpstreamBackend) -> tuple[str, ...]:
+    """What is not said stays the server's default."""
+    timeouts = upstream.timeouts
+    given = {"connect": timeouts.connect, "response": timeouts.response, "idle": timeouts.idle}
+    return (
+        upstream.url,
+        *(f"--{name}-timeout={seconds(timeout)}" for name, timeout in given.items() if timeout is not None),
+        *(("--insecure-acknowledged",) if upstream.insecure_acknowledged else ()),
+    )
 
 
 def _probe(path: str, **timing: int) -> dict[str, Any]:

@@ -32,6 +32,29 @@ COMMON = "--dir /etc/mtls --port 8443 --admin-port 8081"
             f"{COMMON} --min-version 1.3 asgi shop.orders:app",
         ),
         (
+            {"backend": {"wsgi": {"app": "shop.wsgi:application"}}},
+            f"{COMMON} --min-version 1.3 wsgi shop.wsgi:application",
+        ),
+        (
+            {"backend": {"upstream": {"url": "http://127.0.0.1:8080"}}},
+            f"{COMMON} --min-version 1.3 upstream http://127.0.0.1:8080",
+        ),
+        (
+            {
+                "backend": {
+                    "upstream": {
+                        "url": "http://orders.shop:80",
+                        "timeouts": {"connect": "2s", "response": "1m30s"},
+                        "insecureAcknowledged": True,
+                    }
+                }
+            },
+            (
+                f"{COMMON} --min-version 1.3 upstream http://orders.shop:80 --connect-timeout=2"
+                " --response-timeout=90 --insecure-acknowledged"
+            ),
+        ),
+        (
             {"tls": {"minVersion": "1.2", "x509Strict": False}},
             f"{COMMON} --min-version 1.2 --no-x509-strict identity",
         ),
