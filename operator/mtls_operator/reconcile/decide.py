@@ -14,7 +14,7 @@ from .delivery import PodReport, decide_delivery, served_digest
 from .elsewhere import decide_elsewhere, decide_restarts_elsewhere
 from .leaves import LeafReport, decide_leaf, decide_obsolete
 from .order import server_first
-from .paused import hold
+from .paused import hold, overdue
 from .plan import Plan, Problem
 from .ports import Ref
 from .restart import decide_restarts
@@ -55,7 +55,8 @@ def decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
     """Return what was found and what to do next; of a paused service, only what it has to say."""
     report, plan = _decide(world, entropy)
     if world.paused:
-        return replace(report, paused=True), hold(world, report.leaves, plan)
+        warnings = (*report.warnings, *overdue(world, report.leaves))
+        return replace(report, paused=True, warnings=warnings), hold(world, report.leaves, plan)
     return report, plan
 
 

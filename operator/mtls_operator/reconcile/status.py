@@ -15,7 +15,6 @@ from mtls_operator.policies.rotation import PHASES
 
 from .decide import Report
 from .leaves import LeafReport
-from .paused import RENEWAL_PAUSED
 from .plan import Notice, Problem
 from .ports import DEPLOYMENT, Object
 from .world import World
@@ -87,7 +86,7 @@ def notices(world: World, report: Report, status: Object) -> Iterator[Notice]:
 def _aspects(world: World, report: Report, problems: tuple[Problem, ...]) -> Iterator[Aspect]:
     issued, available = _certificates_issued(report, problems), _available(world)
     stalled = _stalled(problems)
-    yield _ready(issued, available, _stalled(_beyond_warnings(problems)))
+    yield _ready(issued, available, stalled)
     yield _paused() if report.paused else _reconciling(world)
     yield stalled
     yield issued
@@ -149,11 +148,6 @@ def _available(world: World) -> Aspect:
             status = "True" if condition["status"] == "True" else "False"
             return Aspect("Available", status, condition["reason"], condition.get("message", ""))
     return Aspect("Available", "False", "Pending", "the Deployment has not reported yet")
-
-
-def _beyond_warnings(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """Leave out what is only a warning: certificates that are due while the service is paused still serve."""
-    return tuple(problem for problem in problems if problem.reason != RENEWAL_PAUSED)
 
 
 def _paused() -> Aspect:

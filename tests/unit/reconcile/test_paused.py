@@ -70,12 +70,9 @@ async def test_a_certificate_that_is_due_is_warned_of_once_in_status_and_event()
     await operator.reconcile()
     operator.now += timedelta(hours=14)
     assert await operator.reconcile() == STATUS
-    stalled = operator.condition("Stalled")
-    assert (stalled["status"], stalled["reason"]) == ("True", "RenewalPaused")
     ends = secret(operator)["metadata"]["annotations"][names.ANNOTATION_NOT_AFTER]
-    assert stalled["message"].startswith(
-        f"the certificate in Secret orders-server expires at {ends} and is not renewed: remove the annotation"
-    )
+    warning = f"expires at {ends} and is not renewed: remove the annotation mtls-operator.io/paused"
+    assert operator.condition("CertificatesIssued")["message"].endswith(warning)
     assert operator.condition("Ready")["status"] == "True"
     assert operator.events == ["RenewalPaused"]
     operator.now += timedelta(minutes=1)
