@@ -1,13 +1,14 @@
 """Nobody has the operator do what they may not do themselves: the policy for whoever writes our kinds."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from mtls_operator.reconcile.ports import Object
-from tests.apiserver.installation import Account
+from tests.apiserver.installation import Account, Operator, until
 from tests.apiserver.kubectl import Kubectl
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("operator")]
@@ -21,27 +22,29 @@ PATCH_SHOP: Right = ("patch", "deployments.apps", "shop")
 SERVICE_REF = {"name": "orders", "namespace": "shop"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def in_effect(kubectl: Kubectl, operator: Operator) -> None:
+    """Policies take effect a moment after they are made."""
+    somebody = user(kubectl, operator.namespace)
+    wrong = mtlsservice(operator.namespace, **authority(server="our-ca"))
+    until(lambda: refusal(GET_CA, operator.namespace) in somebody.creates(wrong))
+
+
 @pytest.fixture
 def writer(kubectl: Kubectl, namespace: str) -> Callable[..., Account]:
     """Make a user who may write our kinds in the namespace, and has these rights beside."""
+    return partial(user, kubectl, namespace)
 
-    def make(*rights: Right) -> Account:
-        user = f"user-{uuid4().hex[:8]}"
-        ours = ("get,create,update,patch", "mtlsservices.mtls-operator.io,mtlsclients.mtls-operator.io", "")
-        for number, (verb, resource, name) in enumerate((ours, *rights)):
-            role = f"{user}-{number}"
-            what = [
-                f"--verb={verb}",
-                f"--resource={resource}",
-                *([f"--resource-name={name}"] if name else []),
-            ]
-            kubectl.run("create", "role", role, *what, f"--namespace={namespace}")
-            kubectl.run(
-                "create", "rolebinding", role, f"--role={role}", f"--user={user}", f"--namespace={namespace}"
-            )
-        return Account(kubectl, user)
 
-    return make
+def user(kubectl: Kubectl, namespace: str, *rights: Right) -> Account:
+    name, where = f"user-{uuid4().hex[:8]}", f"--namespace={namespace}"
+    ours = ("get,create,update,patch", "mtlsservices.mtls-operator.io,mtlsclients.mtls-operator.io", "")
+    for number, (verb, resource, of) in enumerate((ours, *rights)):
+        role = f"{name}-{number}"
+        named = [f"--resource-name={of}"] if of else []
+        kubectl.run("create", "role", role, f"--verb={verb}", f"--resource={resource}", *named, where)
+        kubectl.run("create", "rolebinding", role, f"--role={role}", f"--user={name}", where)
+    return Account(kubectl, name)
 
 
 def mtlsservice(namespace: str, **spec: Any) -> Object:
