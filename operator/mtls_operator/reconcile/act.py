@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from mtls_operator.api import names
-from mtls_operator.api.types import MTLSService
+from mtls_operator.api.types import MTLSClient, MTLSService
 
 from .metrics import Metrics
 from .ownership import Owner, Ownership, ownership
@@ -55,6 +55,8 @@ class Memory:
     """Secret of an MTLSClient to why it could not be written."""
     live: set[Ref] = field(default_factory=set)
     """What was read live in this pass."""
+    clients: dict[tuple[str, str], MTLSClient] = field(default_factory=dict)
+    """UID and resourceVersion to MTLSClient: there may be many, of namespaces that nobody consents to."""
     rolled: dict[Ref, Rolled] = field(default_factory=dict)
     """Workload of ``restart`` to what came of the last look at it."""
     unchanged: dict[Ref, str] = field(default_factory=dict)

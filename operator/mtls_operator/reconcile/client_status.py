@@ -30,8 +30,16 @@ def answers(world: World, report: Report) -> Iterator[Answer]:
         ref = client_ref(client)
         leaf = leaves.get(ref)
         problem = report.admission.problems.get(ref) or (leaf.problem if leaf else None)
-        if (problem or leaf) and not client.metadata.deletion_timestamp and _is_ours(world, client):
+        known = leaf or (problem and not _is_told(client, problem))
+        if known and not client.metadata.deletion_timestamp and _is_ours(world, client):
             yield Answer(client, _status(world, client, problem, leaf), _notice(client, problem))
+
+
+def _is_told(client: MTLSClient, problem: Problem) -> bool:
+    """Whether all there is to say was said already: there may be many whom nobody admits."""
+    said = client.status.conditions if client.status else ()
+    told = (problem.reason, problem.message, client.metadata.generation)
+    return any((each.reason, each.message, each.observed_generation) == told for each in said)
 
 
 def _is_ours(world: World, client: MTLSClient) -> bool:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from mtls_operator.api import defaults, names
@@ -116,6 +117,19 @@ def obsolete(world: World, admission: Admission) -> Iterator[tuple[MTLSClient, O
             wanted = ref_of(SECRET, secret) == secret_ref(client) or not has_new
             if not (wanted and client.metadata.uid in admitted) and _is_ours_to_delete(secret):
                 yield client, secret
+
+
+def has_certificate(world: World, client: MTLSClient) -> bool:
+    """Whether the MTLSClient, and not a former one of its name, has or had a certificate."""
+    if client.status and client.status.serial:
+        return True
+    return any(ownership(secret, client) is Ownership.OURS for secret in world.secrets.values())
+
+
+def created_at(client: MTLSClient) -> datetime | None:
+    """Return when the API server made the object."""
+    created = client.metadata.creation_timestamp
+    return datetime.fromisoformat(created) if created else None
 
 
 def _held(world: World) -> Mapping[str, Sequence[Object]]:

@@ -18,6 +18,8 @@ from .world import World
 
 def unconfirmed(world: World) -> frozenset[Ref]:
     """Return what the next steps would go by although it was not read live in this pass."""
+    if world.paused:
+        return frozenset()
     admission = admit(world)
     gone = set(_gone(world))
     suspects = {client_ref(client) for client, _ in obsolete(world, admission)}

@@ -22,7 +22,7 @@ _ESSENTIAL = ("serviceRef", "secretName")
 def observe(store: Store, memory: Memory, settings: Settings, service: MTLSService, now: datetime) -> World:
     """Return the world of this service; what it names is noted, so that changes of that concern it too."""
     key = Key(service.metadata.namespace, service.metadata.name)
-    callers = tuple(map(read_client, store.callers(key)))
+    callers = _callers(store, memory, key)
     named = set(references(service, callers))
     store.refer(key, named | {secret_ref(client) for client in callers})
     pods = tuple(store.of(key, POD))
@@ -55,7 +55,17 @@ def observe(store: Store, memory: Memory, settings: Settings, service: MTLSServi
     )
 
 
-def read_client(observed: Object) -> MTLSClient:
+def _callers(store: Store, memory: Memory, key: Key) -> tuple[MTLSClient, ...]:
+    """Parse the MTLSClients that are news."""
+    known = dict(memory.clients)
+    memory.clients.clear()
+    for observed in store.callers(key):
+        version = observed["metadata"]["uid"], observed["metadata"]["resourceVersion"]
+        memory.clients[version] = known.get(version) or _read(observed)
+    return tuple(memory.clients.values())
+
+
+def _read(observed: Object) -> MTLSClient:
     """Parse an MTLSClient; of one that a later operator understands better, what every one has."""
     try:
         return MTLSClient.model_validate(observed)

@@ -13,7 +13,7 @@ from mtls_operator.pki.extensions import extension
 from mtls_server.contract import CERTIFICATE, POLICY, Policy, decode_policy
 
 from .callers import callers, mtlsclient_uri, revoked_identities
-from .consent import admit, obsolete
+from .consent import admit, created_at, has_certificate, obsolete
 from .ownership import Ownership, made_by_us, ownership
 from .recovery import mark, server_secret
 from .secrets import decode_data
@@ -38,6 +38,7 @@ def revoke(world: World, keyring: Keyring) -> Keyring:
     ledger = dict(keyring.revoked)
     losing = {*_lost_their_secret(world, keyring), *_lost_consent(world, keyring)}
     gone = {*_left_the_policy(world, keyring), *losing} - present
+    gone |= set(_recreated(world, keyring))
     ledger.update(dict.fromkeys(gone | (refused - ledger.keys()), moment))
     request = mark(world.service.metadata.annotations.get(names.ANNOTATION_REISSUE, ""))
     if request not in {"", keyring.reissued_for}:
@@ -93,6 +94,20 @@ def _lost_consent(world: World, keyring: Keyring) -> Iterator[str]:
         leaf, uri = _leaf(decode_data(secret).get(CERTIFICATE, b"")), mtlsclient_uri(world, client)
         if leaf and _is_accepted(keyring, uri, leaf):
             yield uri
+
+
+def _recreated(world: World, keyring: Keyring) -> Iterator[str]:
+    """Return the MTLSClients that the server serves already although they never got a certificate.
+
+    Each has a predecessor of its name, which was deleted without any pass in between.
+    """
+    policy = stored_policy(world)
+    served = policy.clients if policy else {}
+    for caller in callers(world):
+        if caller.client is not None and caller.uri in served and not has_certificate(world, caller.client):
+            since, created = keyring.revoked.get(caller.uri), created_at(caller.client)
+            if since is None or (created is not None and since < created):
+                yield caller.uri
 
 
 def _is_accepted(keyring: Keyring, uri: str, leaf: x509.Certificate) -> bool:

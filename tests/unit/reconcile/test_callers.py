@@ -203,6 +203,27 @@ class TestWithdrawal:
         assert WEB_URI in policy(operator).revoked
         assert WEB_URI not in policy(operator).clients
 
+    async def test_a_client_made_anew_between_two_passes_leaves_the_former_certificates_refused(self) -> None:
+        operator = operator_with(client_object())
+        await operator.reconcile()
+        former = leaf(operator)
+        delete(operator, WEB, seen=False)
+        delete(operator, WEB_SECRET)
+        operator.now += timedelta(minutes=5)
+        created = operator.now.strftime("%FT%TZ")
+        operator.watch(MTLSCLIENT, client_object(uid="uid-anew", creationTimestamp=created))
+        await operator.reconcile()
+        assert (
+            former.not_valid_before_utc
+            < policy(operator).revoked[WEB_URI]
+            <= leaf(operator).not_valid_before_utc
+        )
+        assert ready(operator) == ("True", "Issued")
+        revoked = policy(operator).revoked
+        operator.now += timedelta(seconds=5)
+        await operator.reconcile()
+        assert policy(operator).revoked == revoked
+
     async def test_a_watch_that_lags_behind_costs_nobody_anything(self) -> None:
         """The cache has not heard of consent that was given anew, nor of a client that is still there."""
         operator = operator_with(client_object())
@@ -320,6 +341,16 @@ class TestTenants:
         operator.now = before + timedelta(seconds=16)
         await operator.reconcile()
         assert ready(operator) == ("True", "Issued")
+
+    async def test_strangers_that_were_answered_are_not_looked_at_again(self) -> None:
+        strangers = [client_object(f"c{number}", "elsewhere") for number in range(300)]
+        operator = operator_with(client_object(), *strangers)
+        await operator.reconcile()
+        assert len([write for write in operator.api.writes if "status MTLSClient elsewhere" in write]) == 300
+        known = {client.metadata.uid: client for client in operator.actor.memory(ORDERS).clients.values()}
+        assert await operator.reconcile() == []
+        for client in operator.actor.memory(ORDERS).clients.values():
+            assert client is known[client.metadata.uid] or client.status
 
     async def test_a_name_that_is_taken_does_not_stall_the_service(self) -> None:
         operator = operator_with(client_object(), client_object("app", into="web-tls", uid="uid-z"))
