@@ -1,6 +1,5 @@
 """The server from its command line to its end."""
 
-import http.client
 import signal
 import socket
 import ssl
@@ -82,34 +81,6 @@ def test_tls_1_2_is_served_only_by_choice(world: World, tmp_path: Path) -> None:
                 else:
                     with pytest.raises(ssl.SSLError, match="protocol version"):
                         context.wrap_socket(raw, server_hostname="orders")
-
-
-def ask(
-    program: Program, context: ssl.SSLContext, session: ssl.SSLSession | None
-) -> tuple[ssl.SSLSession | None, bool | None, int]:
-    """Ask once, in this session if the server remembers it; return session, whether it did, status."""
-    raw = socket.create_connection(("127.0.0.1", program.port), timeout=10)
-    with context.wrap_socket(raw, server_hostname="orders", session=session) as tls:
-        tls.sendall(b"GET / HTTP/1.1\r\nHost: orders\r\nConnection: close\r\n\r\n")
-        response = http.client.HTTPResponse(tls)
-        response.begin()
-        response.read()
-        tls.recv(1)  # the server's orderly end, without which OpenSSL forgets the session
-        return tls.session, tls.session_reused, response.status
-
-
-def test_a_resumed_session_is_served_until_a_rotation_ends_it(world: World, tmp_path: Path) -> None:
-    context = pki.client_context(world.server_authority, pki.client(world.client_authority), tmp_path)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    with running(world, tmp_path, "--min-version", "1.2", "identity") as program:
-        session, reused, status = ask(program, context, None)
-        assert (reused, status) == (False, 200)
-        session, reused, status = ask(program, context, session)
-        assert (reused, status) == (True, 200)
-        deliver(program.directory, world.files())
-        program.logs.expect(event="generation_published", generation=2)
-        session, reused, status = ask(program, context, session)
-        assert (reused, status) == (False, 200)
 
 
 def test_sigterm_ends_an_idle_server_and_its_application(world: World, tmp_path: Path) -> None:

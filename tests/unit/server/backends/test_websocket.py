@@ -1,6 +1,7 @@
 """WebSockets of ASGI applications."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from mtls_server.contract import Route
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.kubelet import deliver
@@ -120,6 +122,37 @@ def closing(websocket: ClientConnection) -> int | None:
     with pytest.raises(ConnectionClosed) as caught:
         websocket.recv(timeout=5)
     return caught.value.rcvd.code if caught.value.rcvd else None
+
+
+def give(program: Program, **changes: object) -> None:
+    world = program.world
+    policy = msgspec.structs.replace(pki.policy(world.client_authority), **changes)
+    served = pki.server(world.server_authority)
+    deliver(program.directory, pki.files(served, world.client_authority, granted=policy))
+
+
+def test_a_revoked_caller_is_cut_off(world: World, tmp_path: Path) -> None:
+    arguments = ("asgi", "tests.unit.server.apps:chat")
+    with running(world, tmp_path, *arguments) as program, opened(program) as websocket:
+        websocket.recv()
+        start = time.monotonic()
+        give(program, revoked={pki.BILLING_URI: pki.NOW})
+        assert closing(websocket) in {None, 1008}
+        assert time.monotonic() - start < 1
+        assert program.logs.expect(event="connection_cut")["reason"] == "revoked"
+
+
+def test_a_caller_whose_route_is_taken_away_is_closed_with_1008(world: World, tmp_path: Path) -> None:
+    arguments = ("asgi", "tests.unit.server.apps:chat")
+    with running(world, tmp_path, *arguments) as program, opened(program) as websocket:
+        websocket.recv()
+        give(program, routes=(Route("/chat", roles=("reader",)),))
+        program.logs.expect(event="generation_published", generation=2)
+        websocket.send("still here")
+        assert websocket.recv() == "still here"
+        give(program, routes=(Route("/chat", roles=("admin",)),))
+        assert closing(websocket) == 1008
+        assert program.logs.expect(event="connection_cut")["reason"] == "forbidden"
 
 
 def test_a_caller_that_loses_permission_is_closed_with_1008(world: World, tmp_path: Path) -> None:
