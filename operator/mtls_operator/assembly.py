@@ -28,6 +28,7 @@ from mtls_operator.reconcile.act import Actor
 from mtls_operator.reconcile.deadlines import Deadlines
 from mtls_operator.reconcile.engine import Engine
 from mtls_operator.reconcile.metrics import Metrics
+from mtls_operator.reconcile.pace import Pace
 from mtls_operator.reconcile.ports import Cluster, ClusterError, Ref
 from mtls_operator.reconcile.queue import KeyedQueue
 from mtls_operator.reconcile.reconciler import Reconciler, Surroundings
@@ -104,7 +105,7 @@ def _engine(
     surroundings = Surroundings(
         settings=settings,
         cluster=cluster,
-        actor=Actor(store, cluster, pods, _now, metrics),
+        actor=Actor(store, cluster, pods, _now, metrics, pace=Pace()),
         recorder=recorder,
         entropy=SYSTEM_ENTROPY,
         threads=ThreadPoolExecutor(DECIDING_THREADS, "decide"),

@@ -13,6 +13,7 @@ from mtls_operator.api.types import MTLSClient, MTLSService
 
 from .metrics import Metrics
 from .ownership import Owner, Ownership, ownership
+from .pace import Pace
 from .plan import Apply, Create, Delete, Notice, Plan, Probe, Problem, Replace, Restart, Touch, Write
 from .ports import (
     AlreadyExistsError,
@@ -66,14 +67,22 @@ class Memory:
 class Actor:
     """Carries out plans."""
 
-    def __init__(
-        self, store: Store, cluster: Cluster, pods: Pods, clock: Callable[[], datetime], metrics: Metrics
+    def __init__(  # noqa: PLR0913 - one for each thing that it works with
+        self,
+        store: Store,
+        cluster: Cluster,
+        pods: Pods,
+        clock: Callable[[], datetime],
+        metrics: Metrics,
+        *,
+        pace: Pace,
     ) -> None:
         self._store = store
         self._cluster = cluster
         self._pods = pods
         self._clock = clock
         self._metrics = metrics
+        self._pace = pace
         self._memories: dict[Key, Memory] = {}
 
     def memory(self, key: Key) -> Memory:
@@ -100,11 +109,15 @@ class Actor:
         Raises:
             UnavailableError: the outcome of some step is not known; the others were carried out.
         """
-        steps: list[Step] = [partial(self._write, service, write, tell) for write in plan.writes]
+        # What keeps a pace comes last, so that nothing else queues behind it.
+        writes = sorted(plan.writes, key=_keeps_pace)
+        urgent = sum(not _keeps_pace(write) for write in writes)
+        steps: list[Step] = [partial(self._write, service, write, tell) for write in writes[:urgent]]
         deliveries = self._memory_of(service).deliveries
         steps += [partial(self._touch, deliveries, touch) for touch in plan.touches]
         steps += [partial(self._probe, deliveries, probe) for probe in plan.probes]
         steps += [partial(self._restart, service, restart, tell) for restart in plan.restarts]
+        steps += [partial(self._write, service, write, tell) for write in writes[urgent:]]
         return await gather(steps)
 
     async def confirm(self, key: Key, refs: Iterable[Ref]) -> None:
@@ -144,6 +157,8 @@ class Actor:
         ref = write.ref if isinstance(write, Delete) else ref_of(write.resource, write.body)
         caller = None if isinstance(write, Apply) else write.caller
         memory = self._memory_of(service)
+        if _keeps_pace(write):
+            await self._pace.turn()
         try:
             await self._send(write, memory)
         except (AlreadyExistsError, ConflictError):
@@ -240,6 +255,13 @@ async def gather(steps: Iterable[Step]) -> tuple[Problem, ...]:
         if isinstance(outcome, BaseException):
             raise outcome
     return tuple(outcome for outcome in outcomes if isinstance(outcome, Problem))
+
+
+def _keeps_pace(write: Write) -> bool:
+    """Whether there can be many of its kind at once: the Secrets of clients."""
+    if not isinstance(write, Create | Replace):
+        return False
+    return bool(write.body["metadata"].get("labels", {}).get(names.LABEL_COMPONENT) == "client")
 
 
 def _is_authority(ref: Ref, owner: Owner) -> bool:

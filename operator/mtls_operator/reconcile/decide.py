@@ -67,8 +67,8 @@ def _decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
     asked only for what is stored: each step is decided on what the former ones left behind.
     """
     keyring, rotations, first = decide_authorities(world, entropy)
-    if keyring is None:
-        return Report(), first
+    if keyring is None or (first.writes and not world.paused):
+        return Report(keyring, rotations), first
     if not all(keyring.of(role).anchors for role in ROLES):
         return Report(keyring, rotations), first  # whoever verified, would have nothing to verify by
     trust = decide_trust(world, keyring.client.anchors)
@@ -76,14 +76,13 @@ def _decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
         wanted = tuple(wanted_leaves(world, keyring, trust))
     except ValueError as error:
         return Report(keyring, rotations), first + Plan(problems=(Problem(INVALID_SPEC, str(error)),))
-    may_issue = not (first.writes or world.paused)
     invalid = tuple(Problem(INVALID_SPEC, sentence) for sentence in problems(world.service))
     plan = first + Plan(problems=(*trust.problems, *invalid), wake=trust.wake)
     leaves: list[LeafReport] = []
     settled: dict[Ref, bool] = {}
     for leaf in wanted:
         in_turn = len(plan.writes) < MOST_LEAVES[leaf.profile.key.algorithm]
-        report, step = _decide_leaf(world, leaf, entropy, may_issue=may_issue and in_turn)
+        report, step = _decide_leaf(world, leaf, entropy, may_issue=in_turn and not world.paused)
         leaves.append(report)
         if step.writes or step.more or not report.problem:
             settled[leaf.ref] = not (step.writes or step.more)
@@ -101,7 +100,7 @@ def _decide(world: World, entropy: Entropy) -> tuple[Report, Plan]:
     endings = filter(None, (ending(world, keyring.of(role)) for role in ROLES))
     warnings = (*endings, *trust.warnings)
     found = Report(keyring, rotations, tuple(leaves), tuple(pods), admission, warnings)
-    return found, first if first.writes else server_first(world, plan)
+    return found, server_first(world, plan)
 
 
 def _decide_leaf(

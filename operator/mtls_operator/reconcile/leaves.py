@@ -128,10 +128,10 @@ def _decide_ours(
         return _cannot_issue(wanted, f"there is no {wanted.generations.role} authority that could sign")
     cause = _cause(world, wanted, signer, stored)
     if stored is not None and cause is None:
-        return _keep(world, wanted, stored)
+        return _keep(world, wanted, stored, may_write=may_issue)
     cause = cause or MISSING
     if wanted.generations.signing is None and not _is_ending(world, wanted, stored, cause):
-        return _wait_for_authority(world, wanted, stored, cause)
+        return _wait_for_authority(world, wanted, stored, cause, may_write=may_issue)
     if not may_issue:
         return _report_until_written(world, wanted, stored, cause), Plan(more=True)
     try:
@@ -183,7 +183,7 @@ def _cause(world: World, wanted: WantedLeaf, signer: Authority, stored: _Stored 
     return Cause(violation.reason, violation.message) if violation else None
 
 
-def _keep(world: World, wanted: WantedLeaf, stored: _Stored) -> tuple[LeafReport, Plan]:
+def _keep(world: World, wanted: WantedLeaf, stored: _Stored, *, may_write: bool) -> tuple[LeafReport, Plan]:
     """Keep the leaf, and mend what is around it."""
     material = _with_intermediates(wanted, _stored_material(stored))
     body = _secret(world, wanted, material, stored, stored.reason)
@@ -192,6 +192,8 @@ def _keep(world: World, wanted: WantedLeaf, stored: _Stored) -> tuple[LeafReport
         rotated = TRUST_ANCHORS in changed and _anchors(stored) & set(decode_anchors(wanted.anchors))
         reason = TRUST_CHANGED if rotated else CONTENTS_CHANGED
         cause = Cause(reason, f"{', '.join(changed)} differed from what is wanted")
+        if not may_write:
+            return _report_until_written(world, wanted, stored, cause), Plan(more=True)
         return _write(world, wanted, stored, material, cause)
     problem = wanted.stores.problem if wanted.stores else None
     return _report(world, wanted, material.leaf, stored.reason), Plan(
@@ -245,10 +247,10 @@ def _issue(world: World, wanted: WantedLeaf, signer: Authority, entropy: Entropy
 def _with_intermediates(wanted: WantedLeaf, material: _Material) -> _Material:
     """Show what lies between leaf and root as it is now: a CA of the user's own may get a new certificate."""
     signing = wanted.generations.signing
-    if signing is None or not is_issued_by(material.leaf, signing.certificate):
-        return material
     leaf, *shown = decode_bundle(material.chain)
-    if tuple(shown) == signing.intermediates:
+    if signing is None or tuple(shown) == signing.intermediates:
+        return material
+    if not is_issued_by(leaf, signing.certificate):
         return material
     return replace(material, chain=encode_bundle([leaf, *signing.intermediates]))
 
@@ -261,14 +263,14 @@ def _is_ending(world: World, wanted: WantedLeaf, stored: _Stored | None, cause: 
 
 
 def _wait_for_authority(
-    world: World, wanted: WantedLeaf, stored: _Stored | None, cause: Cause
+    world: World, wanted: WantedLeaf, stored: _Stored | None, cause: Cause, *, may_write: bool
 ) -> tuple[LeafReport, Plan]:
     """Sign nothing, as nobody trusts yet who would; what serves goes on."""
     if stored is None or cause.reason not in STILL_SERVING:
         why = f"the {wanted.generations.role} authority is lost, and its successor is not trusted yet"
         problem = Problem(AUTHORITY_LOST, f"{cause.message} {why}")
         return LeafReport(wanted.ref.name, wanted.client, problem=problem), Plan()
-    report, plan = _keep(world, wanted, stored)
+    report, plan = _keep(world, wanted, stored, may_write=may_write)
     return report, plan + Plan(wake=last_moment(_stored_material(stored).leaf, wanted.duration))
 
 

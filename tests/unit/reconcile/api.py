@@ -14,6 +14,7 @@ from mtls_operator.pki.entropy import SYSTEM_ENTROPY
 from mtls_operator.reconcile.act import Actor
 from mtls_operator.reconcile.deadlines import Deadlines
 from mtls_operator.reconcile.metrics import Metrics
+from mtls_operator.reconcile.pace import Pace
 from mtls_operator.reconcile.ports import (
     MTLSSERVICE,
     AlreadyExistsError,
@@ -158,14 +159,17 @@ class _NoPods:
 class Operator:
     """A reconciler, what it watches, and a clock that stands still."""
 
-    def __init__(self, service: Object | None = None, settings: Settings = SETTINGS) -> None:
+    def __init__(
+        self, service: Object | None = None, settings: Settings = SETTINGS, pace: Pace | None = None
+    ) -> None:
         self.now: datetime = START
         self.api = Api()
         self.store = Store(settings.namespace)
         self.deadlines: Deadlines[Key] = Deadlines()
         self.events: list[str] = []
         """Reasons, in order."""
-        self.actor = Actor(self.store, self.api, _NoPods(), lambda: self.now, Metrics(CollectorRegistry()))
+        metrics, pace = Metrics(CollectorRegistry()), pace or Pace()
+        self.actor = Actor(self.store, self.api, _NoPods(), lambda: self.now, metrics, pace=pace)
         surroundings = Surroundings(
             settings=settings,
             cluster=self.api,

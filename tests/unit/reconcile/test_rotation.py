@@ -164,7 +164,7 @@ def test_authorities_rotate_by_age_apart_from_each_other_and_in_time(settled: Un
         for role in ("server", "client"):
             if prepared(settled, role):
                 begun.setdefault(role, settled.now - START)
-        settled.after(hours=1).settle()
+        settled.after(hours=5).settle()
     assert all(13 * DAY < after < 20 * DAY for after in begun.values())
     assert abs(begun["server"] - begun["client"]) > 10 * HOUR
 
@@ -197,7 +197,7 @@ def test_former_leaves_are_replaced_one_after_the_other() -> None:
         universe.after(hours=1).settle()
         replaced.append(sum(_is_new(universe, client["name"]) for client in clients))
     assert replaced == sorted(replaced)
-    assert 2 < replaced[0] < 15
+    assert 5 < replaced[2] < 35
     assert replaced[-1] == 40
     assert {notice.reason for notice in universe.notices} <= {"AuthoritySigning"}
 
