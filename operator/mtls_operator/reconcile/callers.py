@@ -7,9 +7,9 @@ from datetime import timedelta
 from mtls_operator.api import defaults, names
 from mtls_operator.api.types import ClientFormat, MTLSClient, Workload
 
-from .consent import Admitted, admit, client_ref, secret_ref
+from .consent import client_ref, secret_ref
 from .ports import SECRET, Ref
-from .world import World
+from .world import Admitted, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,8 @@ def callers(world: World) -> Iterator[Caller]:
                 formats=client.formats,
                 restart=client.restart,
             )
-    admission = admit(world)
-    for admitted in admission.admitted:
-        taken = client_ref(admitted.client) in admission.problems
+    for admitted in world.admission.admitted:
+        taken = client_ref(admitted.client) in world.admission.problems
         yield _elsewhere(world, admitted, without_leaf=taken)
 
 

@@ -1,10 +1,8 @@
 """Which MTLSClients a service admits, and what becomes of the Secrets of the others."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from mtls_operator.api import defaults, names
 from mtls_operator.api.settings import Settings
@@ -14,35 +12,12 @@ from .ownership import Ownership, holder_uid, made_by_us, ownership
 from .plan import NAME_TAKEN, RETRY_REFUSED, Delete, Plan, Problem
 from .ports import MTLSCLIENT, MTLSSERVICE, SECRET, Object, Ref
 from .store import Key, ref_of
-from .world import World
+from .world import Admission, Admitted, World
 
 NOT_PERMITTED = "NotPermitted"
 QUOTA_EXCEEDED = "QuotaExceeded"
 MOST_CALLERS = 1000
 """Clients and MTLSClients of one service together: its policy travels in one Secret."""
-
-
-class Admitted(NamedTuple):
-    """An MTLSClient that the service admits, and what it grants it."""
-
-    client: MTLSClient
-    consent: ClientNamespace
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """What a service says to the MTLSClients that name it."""
-
-    admitted: tuple[Admitted, ...] = ()
-    """Oldest first."""
-    problems: Mapping[Ref, Problem] = field(default_factory=dict)
-    """MTLSClient to why it gets no Secret; where only the name is taken, it is admitted all the same."""
-
-    @property
-    def total(self) -> int:
-        """Count those whose namespace the service consents to."""
-        surplus = sum(1 for problem in self.problems.values() if problem.reason == QUOTA_EXCEEDED)
-        return len(self.admitted) + surplus
 
 
 def absent(key: Key) -> MTLSService:
@@ -67,7 +42,11 @@ def is_watched(settings: Settings, namespace: str) -> bool:
 
 
 def admit(world: World) -> Admission:
-    """Admit the MTLSClients of the namespaces that the service consents to, within its quotas."""
+    """Admit the MTLSClients of the namespaces that the service consents to, within its quotas.
+
+    Args:
+        world: as observed, but for this.
+    """
     spec = world.service.spec
     consents = {consent.namespace: consent for consent in spec.client_namespaces}
     places = MOST_CALLERS - len(spec.clients)
@@ -88,13 +67,14 @@ def admit(world: World) -> Admission:
         else:
             counted[namespace] += 1
             admitted.append(Admitted(client, consent))
-    return Admission(tuple(admitted), problems | dict(_contests(world, admitted)))
+    surplus = sum(1 for problem in problems.values() if problem.reason == QUOTA_EXCEEDED)
+    return Admission(tuple(admitted), problems | dict(_contests(world, admitted)), surplus)
 
 
-def withdraw(world: World, admission: Admission) -> Plan:
+def withdraw(world: World) -> Plan:
     """Delete the Secrets of MTLSClients that are not, or no more, to have them."""
     plan = Plan()
-    for client, secret in obsolete(world, admission):
+    for client, secret in obsolete(world):
         ref, metadata = ref_of(SECRET, secret), secret["metadata"]
         refused = world.refused.get(ref)
         if refused is None:
@@ -104,14 +84,12 @@ def withdraw(world: World, admission: Admission) -> Plan:
     return plan
 
 
-def obsolete(world: World, admission: Admission) -> Iterator[tuple[MTLSClient, Object]]:
+def obsolete(world: World) -> Iterator[tuple[MTLSClient, Object]]:
     """Return each Secret that its MTLSClient is not to have; a former one stays until the new is there."""
     if not is_watched(world.settings, world.service.metadata.namespace):
         return
-    admitted = {each.client.metadata.uid for each in admission.admitted}
-    held = _held(world)
-    for client in world.callers:
-        secrets = held[client.metadata.uid]
+    admitted = {each.client.metadata.uid for each in world.admission.admitted}
+    for client, secrets in _holders(world):
         has_new = any(ref_of(SECRET, secret) == secret_ref(client) for secret in secrets)
         for secret in secrets:
             wanted = ref_of(SECRET, secret) == secret_ref(client) or not has_new
@@ -132,15 +110,15 @@ def created_at(client: MTLSClient) -> datetime | None:
     return datetime.fromisoformat(created) if created else None
 
 
-def _held(world: World) -> Mapping[str, Sequence[Object]]:
-    """Return the Secrets that the MTLSClients own, by their UID."""
+def _holders(world: World) -> Iterator[tuple[MTLSClient, Sequence[Object]]]:
+    """Return the MTLSClients that own Secrets, with these."""
     owners = {client.metadata.uid: client for client in world.callers}
     held: defaultdict[str, list[Object]] = defaultdict(list)
     for secret in world.secrets.values():
         owner = owners.get(holder_uid(secret) or "")
         if owner is not None and ownership(secret, owner) is Ownership.OURS:
             held[owner.metadata.uid].append(secret)
-    return held
+    return ((owners[uid], secrets) for uid, secrets in held.items())
 
 
 def _is_ours_to_delete(secret: Object) -> bool:

@@ -9,7 +9,7 @@ from mtls_operator.pki.entropy import Entropy
 from mtls_operator.pki.keys import KeyAlgorithm
 
 from .authorities import decide_authorities
-from .consent import Admission, admit, withdraw
+from .consent import withdraw
 from .delivery import PodReport, decide_delivery, served_digest
 from .elsewhere import decide_elsewhere, decide_restarts_elsewhere
 from .leaves import LeafReport, decide_leaf, decide_obsolete
@@ -23,7 +23,7 @@ from .sources import ending
 from .trust import decide_trust
 from .wanted import WantedLeaf, wanted_leaves
 from .workload import decide_workload
-from .world import World
+from .world import Admission, World
 
 INVALID_SPEC = "InvalidSpec"
 MOST_LEAVES: Mapping[KeyAlgorithm, int] = {"ECDSA": 100, "Ed25519": 100, "RSA": 2}
@@ -114,7 +114,6 @@ def _decide_leaf(
 def _decide_callers(
     world: World, wanted: Iterable[WantedLeaf], settled: Mapping[Ref, bool]
 ) -> tuple[Admission, Plan]:
-    admission = admit(world)
     problems, plan = decide_restarts_elsewhere(world, (leaf for leaf in wanted if leaf.caller), settled)
-    known = replace(admission, problems={**problems, **admission.problems})
-    return known, plan + withdraw(world, admission)
+    known = replace(world.admission, problems={**problems, **world.admission.problems})
+    return known, plan + withdraw(world)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from mtls_operator.api import names
 
 from .callers import callers
-from .consent import QUOTA_EXCEEDED, Admission, admit, client_ref, is_watched, obsolete, own_secrets
+from .consent import QUOTA_EXCEEDED, client_ref, is_watched, obsolete, own_secrets
 from .ownership import Ownership, ownership
 from .ports import MTLSCLIENT, MTLSSERVICE, Ref
 from .revocation import stored_policy
@@ -20,14 +20,13 @@ def unconfirmed(world: World) -> frozenset[Ref]:
     """Return what the next steps would go by although it was not read live in this pass."""
     if world.paused:
         return frozenset()
-    admission = admit(world)
     gone = set(_gone(world))
-    suspects = {client_ref(client) for client, _ in obsolete(world, admission)}
-    suspects |= set(_vanished(world, admission, gone))
+    suspects = {client_ref(client) for client, _ in obsolete(world)}
+    suspects |= set(_vanished(world, gone))
     if not (suspects or gone or _takes_over(world)):
         return frozenset()
     service = Ref(MTLSSERVICE, world.service.metadata.namespace, world.service.metadata.name)
-    return frozenset({service, *suspects, *_rivals(admission, suspects)}) - world.live
+    return frozenset({service, *suspects, *_rivals(world, suspects)}) - world.live
 
 
 def _takes_over(world: World) -> bool:
@@ -43,17 +42,17 @@ def _gone(world: World) -> Iterator[str]:
         yield from policy.clients.keys() - {caller.uri for caller in callers(world)}
 
 
-def _vanished(world: World, admission: Admission, gone: set[str]) -> Iterator[Ref]:
+def _vanished(world: World, gone: set[str]) -> Iterator[Ref]:
     """Return the MTLSClients of these identities that are not there, or not admitted."""
-    admitted = {client_ref(each.client) for each in admission.admitted}
+    admitted = {client_ref(each.client) for each in world.admission.admitted}
     for client in filter(None, map(names.mtlsclient_of, gone)):
         ref = Ref(MTLSCLIENT, *client)
         if ref not in admitted and is_watched(world.settings, ref.namespace):
             yield ref
 
 
-def _rivals(admission: Admission, suspects: set[Ref]) -> Iterator[Ref]:
+def _rivals(world: World, suspects: set[Ref]) -> Iterator[Ref]:
     """Return those who take the places that a suspect had."""
-    problems = (admission.problems.get(suspect) for suspect in suspects)
+    problems = (world.admission.problems.get(suspect) for suspect in suspects)
     if any(problem and problem.reason == QUOTA_EXCEEDED for problem in problems):
-        yield from (client_ref(each.client) for each in admission.admitted)
+        yield from (client_ref(each.client) for each in world.admission.admitted)

@@ -1,6 +1,7 @@
 """Observe: gather what the store, and the memory of this process, know of one service."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -10,7 +11,7 @@ from mtls_operator.api.settings import Settings
 from mtls_operator.api.types import MTLSClient, MTLSService
 
 from .act import Memory
-from .consent import secret_ref
+from .consent import admit, secret_ref
 from .ports import POD, SECRET, WORKLOAD, Object, Ref, Resource
 from .references import references
 from .store import Holder, Key, Store, ref_of
@@ -28,7 +29,7 @@ def observe(store: Store, memory: Memory, settings: Settings, service: MTLSServi
     pods = tuple(store.of(key, POD))
     for uid in memory.deliveries.keys() - {pod["metadata"]["uid"] for pod in pods}:
         del memory.deliveries[uid]
-    return World(
+    world = World(
         service=service,
         settings=settings,
         now=now,
@@ -53,6 +54,7 @@ def observe(store: Store, memory: Memory, settings: Settings, service: MTLSServi
         live=frozenset(memory.live),
         unchanged=dict(memory.unchanged),
     )
+    return replace(world, admission=admit(world))
 
 
 def _callers(store: Store, memory: Memory, key: Key) -> tuple[MTLSClient, ...]:

@@ -16,7 +16,7 @@ from mtls_operator.pki.entropy import Entropy
 
 from .act import Actor
 from .client_status import answers
-from .consent import absent, admit, withdraw
+from .consent import absent, withdraw
 from .deadlines import Deadlines, within
 from .decide import INVALID_SPEC, Report, decide
 from .hearsay import unconfirmed
@@ -91,10 +91,9 @@ class Reconciler:
         elif await self._confirm(key, world):
             await self._pass(key)
         else:
-            admission = admit(world)
-            await self._with.actor.act(world.service, withdraw(world, admission), partial(self._tell, world))
-            rest = withdraw(self._observe(key, absent(key)), admission)
-            told = await self._herald.tell(answers(world, Report(admission=admission)), world.now)
+            await self._with.actor.act(world.service, withdraw(world), partial(self._tell, world))
+            rest = withdraw(self._observe(key, absent(key)))
+            told = await self._herald.tell(answers(world, Report(admission=world.admission)), world.now)
             self._deadlines.set(key, world.now + STATUS_INTERVAL if rest.acts else _earliest(told, rest.wake))
 
     async def _confirm(self, key: Key, world: World) -> bool:

@@ -13,7 +13,7 @@ from mtls_operator.pki.extensions import extension
 from mtls_server.contract import CERTIFICATE, POLICY, Policy, decode_policy
 
 from .callers import callers, mtlsclient_uri, revoked_identities
-from .consent import admit, created_at, has_certificate, obsolete
+from .consent import created_at, has_certificate, obsolete
 from .ownership import Ownership, made_by_us, ownership
 from .recovery import mark, server_secret
 from .secrets import decode_data
@@ -90,7 +90,7 @@ def _lost_their_secret(world: World, keyring: Keyring) -> Iterator[str]:
 
 def _lost_consent(world: World, keyring: Keyring) -> Iterator[str]:
     """Return the MTLSClients with a Secret that the ledger does not refuse yet, named by their own object."""
-    for client, secret in obsolete(world, admit(world)):
+    for client, secret in obsolete(world):
         leaf, uri = _leaf(decode_data(secret).get(CERTIFICATE, b"")), mtlsclient_uri(world, client)
         if leaf and _is_accepted(keyring, uri, leaf):
             yield uri

@@ -83,9 +83,9 @@ class Store:
 
     def of(self, key: Key, resource: Resource) -> Iterator[Object]:
         """Return the objects of this kind in the service's own namespace, in order of name."""
-        for ref in sorted(self._index.get(key, ())):
-            if ref.resource == resource and ref.namespace == key.namespace:
-                yield self._objects[ref]
+        refs = self._index.get(key, ())
+        for ref in sorted(ref for ref in refs if (ref.resource, ref.namespace) == (resource, key.namespace)):
+            yield self._objects[ref]
 
     def callers(self, key: Key) -> list[Object]:
         """Return the MTLSClients that name this service, of all namespaces: oldest first, then by UID."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
-from mtls_operator.api.types import MTLSClient, MTLSService
+from mtls_operator.api.types import ClientNamespace, MTLSClient, MTLSService
 from mtls_server.contract import State
 
 from .plan import Problem
@@ -58,6 +58,30 @@ class Delivery:
         return replace(self, wanted=digest, touches=attempt, touched_at=now)
 
 
+class Admitted(NamedTuple):
+    """An MTLSClient that the service admits, and what it grants it."""
+
+    client: MTLSClient
+    consent: ClientNamespace
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a service says to the MTLSClients that name it."""
+
+    admitted: tuple[Admitted, ...] = ()
+    """Oldest first."""
+    problems: Mapping[Ref, Problem] = field(default_factory=dict)
+    """MTLSClient to why it gets no Secret; where only the name is taken, it is admitted all the same."""
+    surplus: int = 0
+    """How many there are beyond a quota."""
+
+    @property
+    def total(self) -> int:
+        """Count those whose namespace the service consents to."""
+        return len(self.admitted) + self.surplus
+
+
 class Refused(NamedTuple):
     """A write for an MTLSClient that the API server refused for good; its service does not wait for it."""
 
@@ -88,6 +112,8 @@ class World:
     """Secrets that belong to the service or its callers, or have a name that one of them needs."""
     callers: tuple[MTLSClient, ...] = ()
     """MTLSClients of all namespaces that name the service, whether it admits them or not; oldest first."""
+    admission: Admission = field(default_factory=Admission)
+    """What it says to them."""
     references: Mapping[Ref, Object] = field(default_factory=dict)
     """What the spec names of the user's own, as far as it carries the label that lets it be seen."""
     workload: Mapping[tuple[str, str], Object] = field(default_factory=dict)

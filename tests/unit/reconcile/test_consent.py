@@ -52,26 +52,27 @@ def world(
     named = [{"name": f"client-{number}"} for number in range(clients)]
     service = MTLSService.model_validate(service_object({"clients": named, "clientNamespaces": consents}))
     known = {ref_of(SECRET, item): item for item in secrets}
-    return replace(World(service, SETTINGS, START, None, known, callers=callers), **more)
+    seen = replace(World(service, SETTINGS, START, None, known, callers=callers), **more)
+    return replace(seen, admission=admit(seen))
 
 
 def reasons(seen: World) -> dict[str, str]:
     """Name of each MTLSClient that has a problem, and its reason."""
-    return {ref.name: problem.reason for ref, problem in admit(seen).problems.items()}
+    return {ref.name: problem.reason for ref, problem in seen.admission.problems.items()}
 
 
 def admitted(seen: World) -> list[str]:
-    return [each.client.metadata.name for each in admit(seen).admitted]
+    return [each.client.metadata.name for each in seen.admission.admitted]
 
 
 def deletions(seen: World) -> list[str]:
-    return [f"{write.ref.namespace}/{write.ref.name}" for write in withdraw(seen, admit(seen)).writes]  # type: ignore[union-attr]
+    return [f"{write.ref.namespace}/{write.ref.name}" for write in withdraw(seen).writes]  # type: ignore[union-attr]
 
 
 def test_a_client_of_a_namespace_that_the_service_consents_to_is_admitted() -> None:
     seen = world(client())
     assert admitted(seen) == ["web"]
-    assert not admit(seen).problems
+    assert not seen.admission.problems
 
 
 @pytest.mark.parametrize("namespace", ["elsewhere", "fron", "front-2", "shop"])
@@ -82,8 +83,8 @@ def test_a_client_of_any_other_namespace_is_not_permitted_nor_of_the_services_ow
 
 
 def test_a_service_that_is_not_there_and_one_that_does_not_consent_say_the_same() -> None:
-    without = admit(world(client(), consents=[]))
-    missing = admit(world(client(), service=absent(Key("shop", "orders"))))
+    without = world(client(), consents=[]).admission
+    missing = world(client(), service=absent(Key("shop", "orders"))).admission
     assert without.problems == missing.problems
 
 
@@ -106,7 +107,7 @@ def test_beyond_the_quota_of_a_namespace_the_surplus_alone_is_refused() -> None:
     )
     assert admitted(seen) == ["a", "b", "d"]
     assert reasons(seen) == {"c": "QuotaExceeded"}
-    assert admit(seen).total == 4
+    assert seen.admission.total == 4
 
 
 def test_a_namespace_that_says_nothing_has_50_places() -> None:
@@ -176,8 +177,8 @@ class TestWithdrawal:
     def test_a_deletion_that_was_refused_is_tried_again_later(self) -> None:
         refused = {Ref(SECRET, "front", "web-tls"): Refused(START, Problem("WriteRefused", "denied"))}
         seen = world(client(), consents=[], secrets=(secret(client()),), refused=refused)
-        assert withdraw(seen, admit(seen)).writes == ()
-        assert withdraw(seen, admit(seen)).wake == START + RETRY_REFUSED
+        assert withdraw(seen).writes == ()
+        assert withdraw(seen).wake == START + RETRY_REFUSED
 
     def test_an_installation_that_does_not_see_the_service_takes_nothing(self) -> None:
         settings = Settings("mtls-system", "image", watched_namespaces=("front",))
