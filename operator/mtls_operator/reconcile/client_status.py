@@ -7,7 +7,7 @@ from mtls_operator.api.types import MTLSClient
 
 from .consent import client_ref, is_watched
 from .decide import Report
-from .leaves import LeafReport
+from .leaves import MISSING, LeafReport
 from .plan import Notice, Problem
 from .ports import Object
 from .status import Aspect, conditions, dates
@@ -25,7 +25,7 @@ class Answer(NamedTuple):
 
 def answers(world: World, report: Report) -> Iterator[Answer]:
     """Return what to tell each MTLSClient of which something is known."""
-    leaves = {leaf.caller: leaf for leaf in report.leaves if leaf.caller}
+    leaves = {leaf.caller: leaf for leaf in report.leaves if leaf.caller and not _is_on_its_way(leaf)}
     for client in world.callers:
         ref = client_ref(client)
         leaf = leaves.get(ref)
@@ -33,6 +33,11 @@ def answers(world: World, report: Report) -> Iterator[Answer]:
         known = leaf or (problem and not _is_told(client, problem))
         if known and not client.metadata.deletion_timestamp and _is_ours(world, client):
             yield Answer(client, _status(world, client, problem, leaf), _notice(client, problem))
+
+
+def _is_on_its_way(leaf: LeafReport) -> bool:
+    """Whether the next pass issues it: many at once are issued a hundred a pass."""
+    return leaf.problem is not None and leaf.problem.reason == MISSING.reason
 
 
 def _is_told(client: MTLSClient, problem: Problem) -> bool:

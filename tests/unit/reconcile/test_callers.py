@@ -133,6 +133,17 @@ async def test_it_is_renewed_by_one_write_and_the_other_secrets_are_left_alone()
     assert not [write for write in writes if "orders-client-billing" in write]
 
 
+async def test_of_very_many_each_is_told_once_when_it_has_its_certificate() -> None:
+    clients = [client_object(f"c{number}") for number in range(130)]
+    operator = operator_with(*clients, service=consenting([{"namespace": "front", "maxClients": 200}]))
+    for _ in range(3):
+        await operator.reconcile()
+        operator.now += timedelta(seconds=5)
+    assert operator.status["clientsReady"] == 131
+    told = [write for write in operator.api.writes if write.startswith("status MTLSClient")]
+    assert sorted(told) == sorted(f"status MTLSClient front/c{number}" for number in range(130))
+
+
 class TestWithoutConsent:
     async def test_a_missing_service_and_missing_consent_look_the_same(self) -> None:
         refused = operator_with(client_object(), service=consenting([]))
