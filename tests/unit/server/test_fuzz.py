@@ -6,8 +6,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtls_server.checks import MaterialError, examine
-from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, TRUST_ANCHORS
+from mtls_server.contract import (
+    CERTIFICATE,
+    OWN_SOURCE,
+    POLICY,
+    PRIVATE_KEY,
+    TRUST_ANCHORS,
+    Policy,
+    Route,
+    Rule,
+)
 from mtls_server.gate import judge_head
+from mtls_server.identity import RefusedError, parse
+from mtls_server.paths import canonical_path
+from mtls_server.policy import Authorisation
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 
@@ -15,6 +27,7 @@ WORLD = World()
 FILES = WORLD.files()
 GENERATION = WORLD.generation()
 CALLER = pki.client(WORLD.client_authority)
+IDENTITY = parse(CALLER.der)
 
 edits = st.lists(st.tuples(st.integers(0, 1 << 11), st.integers(0, 255)), min_size=1, max_size=4)
 thorough = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -53,3 +66,45 @@ def test_any_head_with_more_than_one_host_is_refused(
     hosts = sum(name == b"host" for name, _ in headers)
     if hosts > 1 or (version == "1.1" and hosts == 0):
         assert judge_head(version, url, headers) is not None
+
+
+def words(*pieces: str) -> st.SearchStrategy[str]:
+    """Make texts of what has a meaning there, and of what has none."""
+    return st.lists(st.sampled_from(pieces) | st.text(max_size=2), max_size=8).map("".join)
+
+
+names = st.none() | words("spiffe://", "cluster.local", "/", "*", "ns", "..", "billing", ".", "0f" * 32)
+rules = st.builds(
+    Rule,
+    source=st.sampled_from([OWN_SOURCE, "partner"]),
+    spiffe_id=names,
+    uri=names,
+    dns=names,
+    cn=names,
+    fingerprint=names,
+    deny=st.booleans(),
+)
+routes = st.builds(
+    Route,
+    path=words("/", "*", "**", "orders", "..", "%", "?"),
+    methods=st.lists(words("GET", "get")).map(tuple),
+)
+
+
+@given(
+    st.lists(rules, max_size=3).map(tuple), st.lists(routes, max_size=3).map(tuple), words("/", "orders", "%")
+)
+@thorough
+def test_any_policy_decides_or_is_refused(
+    some_rules: tuple[Rule, ...], some_routes: tuple[Route, ...], target: str
+) -> None:
+    policy = Policy(1, (), {OWN_SOURCE: ()}, rules=some_rules, routes=some_routes)
+    try:
+        authorisation = Authorisation.compile(policy)
+    except ValueError:
+        return
+    with suppress(RefusedError):
+        authorisation.authorise(IDENTITY, OWN_SOURCE)
+    path = canonical_path(target.encode())
+    if path is not None:
+        authorisation.routes.first("GET", path)
