@@ -28,7 +28,10 @@ ADMIN_PORT: Final = 8081
 
 
 class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A caller known by its exact URI SAN: its plain name and what the user granted it."""
+    """A caller known by its exact URI SAN: its name, unique in the service, and what the user granted it.
+
+    Of an MTLSClient the name is ``<namespace>/<name>``, which no client of a spec can have.
+    """
 
     name: str
     roles: tuple[str, ...] = ()

@@ -10,6 +10,12 @@ from cryptography import x509
 
 from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
+from mtls_operator.api.types import MTLSService
+from mtls_operator.pki.authority import issue_authority
+from mtls_operator.pki.entropy import SYSTEM_ENTROPY
+from mtls_operator.reconcile.gates import gate
+from mtls_operator.reconcile.observe import observe
+from mtls_operator.reconcile.plan import Problem
 from mtls_operator.reconcile.ports import (
     MTLSCLIENT,
     MTLSSERVICE,
@@ -19,6 +25,8 @@ from mtls_operator.reconcile.ports import (
     RefusedError,
     UnavailableError,
 )
+from mtls_operator.reconcile.recovery import read_keyring
+from mtls_operator.reconcile.world import Refused
 from mtls_server.contract import Client, Policy, decode_policy
 
 from .api import ORDERS, Operator
@@ -352,6 +360,21 @@ class TestTenants:
         operator.now = before + timedelta(seconds=16)
         await operator.reconcile()
         assert ready(operator) == ("True", "Issued")
+
+    @pytest.mark.parametrize("hold", ["refused", "disguised"])
+    async def test_rotation_waits_for_no_secret_that_a_tenant_withholds(self, hold: str) -> None:
+        operator = operator_with(client_object())
+        await operator.reconcile()
+        memory, secret = operator.actor.memory(ORDERS), operator.api.objects[WEB_SECRET]
+        if hold == "refused":
+            memory.refused[WEB_SECRET] = Refused(operator.now, Problem("WriteRefused", "immutable"))
+        else:
+            operator.watch(SECRET, {**secret, "metadata": {**secret["metadata"], "ownerReferences": []}})
+        service = MTLSService.model_validate(operator.api.objects[Ref(MTLSSERVICE, *ORDERS)])
+        world = observe(operator.store, memory, SETTINGS, service, operator.now)
+        successor = issue_authority("server", "shop/orders", timedelta(days=30), operator.now, SYSTEM_ENTROPY)
+        waiting = gate(world, read_keyring(world).server, successor).lacking
+        assert waiting == "1 of 1 bundles have it not yet, orders-client-billing first"
 
     async def test_strangers_that_were_answered_are_not_looked_at_again(self) -> None:
         strangers = [client_object(f"c{number}", "elsewhere") for number in range(300)]
