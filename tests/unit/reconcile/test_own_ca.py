@@ -234,3 +234,52 @@ async def test_what_a_spec_names_asks_for_a_pass_when_it_changes_and_nothing_els
         expected = {ORDERS} if ref in named else set()
         assert operator.store.put(ref.resource, body) == expected
         assert operator.store.remove(ref.resource, body) == expected
+
+
+def authority_files(universe: Universe) -> dict[str, bytes]:
+    data = universe.secret("authority-uid-1")["data"]
+    return {name: base64.b64decode(value) for name, value in data.items()}
+
+
+def test_the_successor_signs_when_the_pods_trust_it_and_the_former_key_is_gone(owned: Universe) -> None:
+    owned.add_pod("orders-1")
+    owned.acknowledge("orders-1")
+    put_ca(owned, SUCCESSOR, ROOT)
+    owned.settle()
+    bundle(owned, "orders-client-billing", "tls.crt")[0].verify_directly_issued_by(SIGNER.certificate)
+    owned.acknowledge("orders-1")
+    owned.settle()
+    assert encode_key(SIGNER.key) not in [
+        authority_files(owned).get(f"client{part}.key") for part in ("", "-next")
+    ]
+    assert authority_files(owned)["client.key"] == encode_key(SUCCESSOR.key)
+    for _ in range(52):  # the server authority waits for a day, and is then trusted for another
+        owned.acknowledge("orders-1")
+        owned.after(hours=1, seconds=1).settle()
+    assert encode_key(SIGNER.key) not in authority_files(owned).values()
+    assert bundle(owned, "orders-server") == (SUCCESSOR.certificate,)
+    for secret in ("orders-server", "orders-client-billing"):
+        bundle(owned, secret, "tls.crt")[0].verify_directly_issued_by(SUCCESSOR.certificate)
+    assert condition(owned, "AuthorityRotating")["status"] == "False"
+    assert owned.problems == ()
+
+
+def test_a_service_may_go_from_generated_authorities_to_its_own_and_back() -> None:
+    universe = Universe(service=service_object())
+    universe.settle()
+    (generated,) = bundle(universe, "orders-server")
+    put_ca(universe, SIGNER, ROOT)
+    before = universe.service["spec"]
+    universe.service["spec"] = owning("client").service["spec"]
+    universe.settle()
+    assert bundle(universe, "orders-server") == (SIGNER.certificate, generated)
+    universe.add_pod("orders-1")
+    universe.acknowledge("orders-1")
+    universe.settle()
+    assert authority_files(universe)["client.key"] == encode_key(SIGNER.key)
+    universe.service["spec"] = before
+    universe.settle()
+    assert len(bundle(universe, "orders-server")) == 3
+    universe.acknowledge("orders-1")
+    universe.settle()
+    assert encode_key(SIGNER.key) not in authority_files(universe).values()
