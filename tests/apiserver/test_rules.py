@@ -14,7 +14,7 @@ from mtls_server.backends.upstream.target import parse_target
 from mtls_server.routes import Routes
 from mtls_server.rules import Rules
 from tests.apiserver.cases import OF_CLIENTS, OF_SERVICES
-from tests.apiserver.cases.case import BILLING, Case, Spec, certificates, client
+from tests.apiserver.cases.case import BILLING, SHOP, Case, Spec, certificates, client
 from tests.apiserver.cases.clients import MINIMAL
 from tests.apiserver.kubectl import Kubectl
 from tests.unit.api.builders import service
@@ -114,6 +114,31 @@ def test_an_mtlsclient_keeps_its_service(kubectl: Kubectl, namespace: str) -> No
     refused = kubectl.run("replace", "--filename=-", stdin=elsewhere, check=False).stderr
 
     assert f"spec.serviceRef: Invalid value: {values.IMMUTABLE_REFERENCE.message}" in refused
+
+
+def test_as_many_entries_as_the_bounds_allow_are_judged_in_time(kubectl: Kubectl) -> None:
+    """The API server bounds what rules may cost on one object, beside what it estimates for a CRD."""
+    roles = {"roles": [f"role-{number}" for number in range(8)], "tenant": "acme"}
+    spec = {
+        "authority": {"propagation": "10h"},
+        "trust": [
+            {"name": f"source-{number}", "configMapRef": {"name": "partner", "key": "ca.crt"}}
+            for number in range(64)
+        ],
+        "clients": [
+            {"name": f"client-{number}", "duration": "1h30m20s", "restart": [SHOP]} | roles
+            for number in range(1000)
+        ],
+        "clientNamespaces": [{"namespace": f"namespace-{number}"} | roles for number in range(100)],
+        "authorization": {
+            "rules": [
+                {"source": "source-63", "spiffeId": f"spiffe://shop.example/ns/*/sa/{number}"} | roles
+                for number in range(256)
+            ],
+            "routes": [{"path": f"/orders/{number}/*/lines/**", "methods": ["GET"]} for number in range(256)],
+        },
+    }
+    assert judged(kubectl, spec) == ""
 
 
 def test_every_rule_has_been_tried() -> None:
