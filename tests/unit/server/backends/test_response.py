@@ -1,6 +1,8 @@
 """What bytes of a server mean, however they are cut."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mtls_server.backends.upstream.response import MAX_HEAD_BYTES, MalformedError, Response
 
@@ -111,3 +113,42 @@ def test_http_1_0_and_connection_close_are_not_kept() -> None:
 def test_what_is_not_strictly_http_is_malformed(data: bytes) -> None:
     with pytest.raises(MalformedError):
         read(data, cut=65536)
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            b"HTTP/1.1 200 OK\r\n",
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            b"HTTP/1.0 404 No\r\n",
+            b"HTTP/1.1 204 No\r\n",
+        ),
+        *(b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"A: b\r\n"),
+        *(b"\r\n", b"abc", b"3\r\nabc\r\n", b"0\r\n\r\n", b"0\r\nA: b\r\n\r\n", b"\n", b" ", b"\x00"),
+    ]
+)
+
+
+def meaning(data: bytes, cuts: list[int], *, to_head: bool) -> object:
+    """What a response means that comes in these pieces; None: it is malformed."""
+    response, body = Response(to_head=to_head), b""
+    ends = sorted({min(cut, len(data)) for cut in cuts} | {len(data)})
+    try:
+        for start, end in zip([0, *ends], ends, strict=False):
+            if end > start:
+                response.feed(data[start:end])
+                body += response.take()
+    except MalformedError:
+        return None
+    return response.head, body, response.complete, response.keeps_alive
+
+
+@given(st.lists(PIECES, max_size=12).map(b"".join), st.lists(st.integers(0, 200)), st.booleans())
+def test_a_response_means_the_same_however_it_is_cut(data: bytes, cuts: list[int], to_head: bool) -> None:  # noqa: FBT001 - a parameter
+    assert meaning(data, cuts, to_head=to_head) == meaning(data, [], to_head=to_head)
+
+
+@given(st.binary(max_size=300))
+def test_nothing_that_a_server_says_fails_in_another_way(data: bytes) -> None:
+    meaning(data, [], to_head=False)
+    meaning(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + data, [], to_head=False)
