@@ -7,6 +7,9 @@ from functools import cache
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from mtls_operator.pki.authority import spki_digest
+
+from .kubelet import Delivery
 from .simulation import AUTHORITY, SERVER, IssuedLeaf, Simulation
 
 
@@ -22,7 +25,8 @@ def a_server_trusts_every_caller(world: Simulation) -> Iterator[str]:
         for leaf in _living(world, servers=False):
             if leaf.certificate in world.signed_early or _is_revoked(world, leaf):
                 continue
-            if not _signed_by(leaf.certificate, pod.mounted.anchors):
+            known = [each for each in pod.mounted.anchors if spki_digest(each) in pod.mounted.own_sources]
+            if not _signed_by(leaf.certificate, known):
                 yield f"{pod.name} does not trust {leaf.secret.name} of {leaf.issued_at:%H:%M:%S}"
 
 
@@ -99,6 +103,35 @@ def whoever_is_revoked_is_refused(world: Simulation) -> Iterator[str]:
             yield f"{leaf.secret.name} of {leaf.issued_at:%H:%M:%S} is served again"
 
 
+def whoever_is_wanted_is_served(world: Simulation) -> Iterator[str]:
+    """A caller's newest leaf began late enough for the ledger, and one who is refused has no Secret."""
+    if world.newest is None or world.operator_down:
+        return
+    policy = world.newest.policy
+    refused = {
+        client["name"] for client in world.universe.service["spec"]["clients"] if client.get("revoked")
+    }
+    for ref, secret in world.universe.objects.items():
+        if ref not in world.bundles:
+            continue
+        if ref.name.removeprefix("orders-client-") in refused:
+            yield f"{ref.name} is there, although its client is revoked"
+        leaf = Delivery.of(secret).leaf
+        moment = policy.revoked.get(_uri(leaf))
+        if moment is not None and leaf.not_valid_before_utc < moment:
+            yield f"{ref.name} holds a leaf that is refused"
+
+
+def nobody_trusts_what_is_over(world: Simulation) -> Iterator[str]:
+    """An authority leaves the bundles when its time is over."""
+    if world.operator_down:
+        return
+    for rotation in world.report.rotations:
+        for former in rotation.generations.retiring:
+            if former.until < world.now:
+                yield f"a {former.role} authority is trusted although it was over at {former.until:%H:%M:%S}"
+
+
 INVARIANTS: tuple[Callable[[Simulation], Iterator[str]], ...] = (
     a_server_trusts_every_caller,
     every_caller_trusts_a_server,
@@ -107,6 +140,8 @@ INVARIANTS: tuple[Callable[[Simulation], Iterator[str]], ...] = (
     one_authority_signs_at_a_time,
     no_gate_is_skipped_before_its_time,
     whoever_is_revoked_is_refused,
+    whoever_is_wanted_is_served,
+    nobody_trusts_what_is_over,
 )
 
 

@@ -39,6 +39,10 @@ class Delivery:
         return x509.load_pem_x509_certificates(self.files["ca.crt"])
 
     @cached_property
+    def own_sources(self) -> tuple[str, ...]:
+        return self.policy.sources[contract.OWN_SOURCE]
+
+    @cached_property
     def policy(self) -> contract.Policy:
         return contract.decode_policy(self.files["policy.json"])
 

@@ -76,6 +76,8 @@ class Simulation:
     signed_early: set[x509.Certificate] = field(default_factory=set)
     """Leaves that had to be signed before all trusted their authority, of which a warning told."""
     skips: list[Skip] = field(default_factory=list)
+    lost: set[Ref] = field(default_factory=set)
+    """Secrets that somebody deleted by accident."""
     operator_down: bool = False
     report: Report = field(default_factory=Report)
     plan: Plan = field(default_factory=Plan)
@@ -204,8 +206,9 @@ class Simulation:
         for ref, secret in self.universe.objects.items():
             if ref.resource == SECRET and ref != AUTHORITY:
                 self._take_down(ref, secret)
-        for ref in self.bundles.keys() - self.universe.objects.keys():
-            self._end_bundle(ref)
+        for ref in self.bundles.keys() - self.universe.objects.keys() - self.lost:
+            del self.bundles[ref]  # of somebody who is no caller any more
+        self.lost -= self.universe.objects.keys()
         deployment = self.universe.objects.get(Ref(DEPLOYMENT, "shop", "orders"))
         if deployment is None:
             return
@@ -288,6 +291,7 @@ class Simulation:
     def lose(self, ref: Ref) -> None:
         """Somebody deletes a Secret."""
         self.universe.objects.pop(ref, None)
+        self.lost.add(ref)
         if ref in self.bundles:
             self._end_bundle(ref)
 
