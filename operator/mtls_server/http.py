@@ -243,7 +243,7 @@ class PeerProtocol(StrictProtocol):
         return Answer(403, refusal.reason, refusal.message)
 
     def _judge_request(self) -> Answer | None:
-        """Pass the request on with the peer in its scope, or let the answer take its turn."""
+        """Pass the request on with the peer in its scope, or to what refuses it when it is its turn."""
         path = canonical_path(self.url)
         if path is None:
             return AMBIGUOUS_PATH
@@ -251,6 +251,9 @@ class PeerProtocol(StrictProtocol):
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
         self.app = self._application
         routes = self._live.generation.authorisation.routes
+        return self._judge_route(routes, path) if routes.count else None
+
+    def _judge_route(self, routes: Routes, path: str) -> Answer | None:
         refused = judge_route(routes, self._identity, self.parser.get_method().decode(), path)
         if refused is None:
             return None
