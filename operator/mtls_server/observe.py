@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import cache, partial
 from typing import Final
 
 from prometheus_client import (
@@ -34,6 +35,7 @@ class Telemetry:
             ("result", "reason", "version"),
             registry=registry,
         )
+        self._passed = cache(partial(self._handshakes.labels, "ok", ""))
         self._handshake_seconds = Histogram(
             "mtls_server_handshake_seconds",
             "Duration of successful TLS handshakes.",
@@ -96,7 +98,7 @@ class Telemetry:
 
     def handshake_done(self, version: str, seconds: float) -> None:
         """Count a client that passed."""
-        self._handshakes.labels("ok", "", version).inc()
+        self._passed(version).inc()
         self._handshake_seconds.observe(seconds)
 
     def connection_opened(self) -> None:

@@ -226,7 +226,7 @@ class Listener:
             self._fail,
         )
         self._handshakes.add(handshake)
-        handshake.start()
+        self._loop.call_soon(handshake.start)
         self._adjust()
 
     def _succeed(self, handshake: Handshake, tls: ssl.SSLSocket) -> None:
@@ -241,7 +241,7 @@ class Listener:
             follower.add(transport)
         self._observer.handshake_done(tls.version() or "", perf_counter() - handshake.started)
         self._observer.connection_opened()
-        transport.start()
+        transport.start(handshake.reader)
         self._adjust()
 
     def _make_transport(self, handshake: Handshake, tls: ssl.SSLSocket) -> TlsTransport:

@@ -9,6 +9,8 @@ from enum import Enum, auto
 from socket import IPPROTO_TCP, TCP_INFO
 from typing import Final, Protocol
 
+from mtls_server.tls.reader import Reader
+
 MAX_RECORD: Final = 1 << 14
 """The most plaintext in one record (RFC 8446 §5.1): a `recv` of this size leaves nothing in OpenSSL."""
 MAX_SEND: Final = 1 << 16
@@ -96,6 +98,7 @@ class TlsTransport(asyncio.Transport):
         "_protocol_paused",
         "_released",
         "_tls",
+        "_undelivered",
         "_when_readable",
         "_when_writable",
         "has_received",
@@ -111,7 +114,7 @@ class TlsTransport(asyncio.Transport):
         """Take over a socket whose handshake is done; `start` begins.
 
         Args:
-            tls: non-blocking, made with ``suppress_ragged_eofs=False``; the loop does not watch it.
+            tls: non-blocking, made with ``suppress_ragged_eofs=False``.
             protocol: is given the connection.
             extra: what `get_extra_info` answers beyond what the socket knows.
             lost: called once, after the protocol's ``connection_lost``.
@@ -129,16 +132,23 @@ class TlsTransport(asyncio.Transport):
         self._flush_scheduled = False
         self._paused = False
         self._protocol_paused = False
+        self._undelivered = b""
         self._eof = False
         self._closing = False
         self._released = False
         self.has_received = False
         """Whether the client has sent anything yet."""
 
-    def start(self) -> None:
-        """Begin to read, and give the protocol its connection."""
-        self._watch()
+    def start(self, reader: Reader) -> None:
+        """Begin to read, and give the protocol its connection.
+
+        Args:
+            reader: is told by the loop already when the socket is readable.
+        """
+        reader.tell = self._receive
+        self._when_readable = Call.RECEIVE
         self._tell(self._protocol.connection_made, self)
+        self.end_if_dead()
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         """Answer as asyncio's transports do."""
@@ -180,9 +190,14 @@ class TlsTransport(asyncio.Transport):
     def resume_reading(self) -> None:
         """Pass data to the protocol again."""
         self._paused = False
+        if self._undelivered:
+            self._loop.call_soon(self._deliver)
         self._watch()
 
     def _receive(self) -> None:
+        """Decrypt, and deliver in a step of its own, after this has been done for other connections."""
+        if self._undelivered:
+            return
         try:
             data = self._tls.recv(MAX_RECORD)
         except ssl.SSLWantReadError:
@@ -196,9 +211,15 @@ class TlsTransport(asyncio.Transport):
                 self._block(Blocked.NO)
             if data and not self._closing:
                 self.has_received = True
-                self._tell(self._protocol.data_received, data)
+                self._undelivered = data
+                self._loop.call_soon(self._deliver)
             elif not self._closing:
                 self._receive_eof()
+
+    def _deliver(self) -> None:
+        if self._undelivered and self.is_reading():
+            data, self._undelivered = self._undelivered, b""
+            self._tell(self._protocol.data_received, data)
 
     def _receive_eof(self) -> None:
         self._eof = True
@@ -320,8 +341,8 @@ class TlsTransport(asyncio.Transport):
     def end_if_dead(self) -> None:
         """End a connection that the kernel has given up.
 
-        libuv tells of an error once and goes deaf to the descriptor, perhaps before all that had arrived
-        was read; and while reading is paused nobody tells at all.
+        libuv tells of an error once and goes deaf to the descriptor, perhaps in the handshake, or before all
+        that had arrived was read; and while reading is paused nobody tells at all.
         """
         if not self._released and self._tls.getsockopt(IPPROTO_TCP, TCP_INFO, 1) == TCP_CLOSE:
             self._fail(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
@@ -350,6 +371,7 @@ class TlsTransport(asyncio.Transport):
             return
         self._closing = self._released = True
         self._buffer.clear()
+        self._undelivered = b""
         self._watch()
         self._loop.call_soon(self._end, error, linger)
 

@@ -142,6 +142,56 @@ def test_nothing_stalls_when_every_piece_pauses_the_reading(serve: Serve, contex
         eventually(lambda: len(server.protocol().received) == 101 + 5 * MAX_RECORD + 1)
 
 
+class FirstOfTwo(Recorder):
+    """Where data has come for both, stops the other one before it gets its own."""
+
+    both: ClassVar[list["FirstOfTwo"]]
+    stop: ClassVar[str]
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        (other,) = (one for one in self.both if one is not self)
+        if not other.received:
+            getattr(other.transport, self.stop)()
+
+
+def received_by_both_at_once(
+    serve: Serve, context: ssl.SSLContext, stop: str
+) -> tuple[FirstOfTwo, FirstOfTwo]:
+    """Send to two connections that the loop finds readable in one pass; return the first and the other."""
+    server = serve(FirstOfTwo)
+    with connect(server, context) as one, connect(server, context) as two:
+        FirstOfTwo.both = [server.protocol(number) for number in (0, 1)]  # type: ignore[misc]
+        FirstOfTwo.stop = stop
+        server.loop.call_soon_threadsafe(time.sleep, 0.2)
+        one.sendall(b"hello")
+        two.sendall(b"hello")
+        eventually(lambda: any(protocol.received for protocol in FirstOfTwo.both))
+        time.sleep(0.05)
+        first, other = sorted(FirstOfTwo.both, key=lambda protocol: not protocol.received)
+        assert not other.received
+        if stop == "pause_reading":
+            server.call(other.transport.resume_reading)
+            eventually(lambda: other.received == b"hello")
+        return first, other
+
+
+def test_who_is_paused_after_the_receipt_is_told_when_it_resumes(
+    serve: Serve, context: ssl.SSLContext
+) -> None:
+    first, other = received_by_both_at_once(serve, context, "pause_reading")
+    assert first.received == other.received == b"hello"
+
+
+@pytest.mark.parametrize("stop", ["close", "abort"])
+def test_who_closes_after_the_receipt_is_told_nothing_more(
+    serve: Serve, context: ssl.SSLContext, stop: str
+) -> None:
+    _, other = received_by_both_at_once(serve, context, stop)
+    eventually(lambda: other.lost)
+    assert not other.received
+
+
 def test_a_recv_that_must_write_first_is_repeated(
     serve: Serve, spy: Generation, context: ssl.SSLContext
 ) -> None:
