@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         "--cert",
         type=_certificates,
         required=True,
-        help="the caller's certificate (PEM) and then its intermediates; no key is needed",
+        help="the caller's certificate (PEM) and then its intermediates, - for standard input; no key is needed",
     )
     parser.add_argument("method", metavar="METHOD", help="such as GET")
     parser.add_argument("target", metavar="PATH", help="such as /orders/1")
@@ -58,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _certificates(path: str) -> Sequence[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(Path(path).read_bytes())
+        pem = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        return x509.load_pem_x509_certificates(pem)
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:

@@ -1,5 +1,6 @@
 """``mtls-server explain``: the decision on a request, in words, without a server."""
 
+import io
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -52,6 +53,13 @@ def test_it_says_what_lets_a_caller_pass(
         "route        routes[0]: /orders/* demands one of the roles reader",
         "answer       the application's",
     ]
+
+
+def test_the_certificate_may_come_from_standard_input(
+    world: World, certs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(pki.client(world.client_authority).pem)))
+    assert main(["explain", "--dir", str(certs), "--cert", "-", "GET", "/orders/1"]) == 0
 
 
 def test_it_says_which_route_stands_in_the_way(
