@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         "--cert",
         type=_certificates,
         required=True,
-        help="the caller's certificate (PEM) and then its intermediates, - for standard input; no key is needed",
+        help="file of the caller's certificate (PEM) and then its intermediates; - is standard input",
     )
     parser.add_argument("method", metavar="METHOD", help="such as GET")
     parser.add_argument("target", metavar="PATH", help="such as /orders/1")

@@ -37,7 +37,7 @@ class Name(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Matcher:
+class Matcher:
     """Finds the first of some rules; exact ones by name, however many there are."""
 
     exact: Mapping[Name, NumberedRule]
@@ -46,6 +46,7 @@ class _Matcher:
 
     @classmethod
     def of(cls, rules: Sequence[NumberedRule]) -> Self:
+        """Sort the rules by how they are found."""
         exact: dict[Name, NumberedRule] = {}
         wild = defaultdict[str, list[tuple[re.Pattern[str], NumberedRule]]](list)
         for numbered in rules:
@@ -57,6 +58,7 @@ class _Matcher:
         return cls(exact, wild)
 
     def first(self, identity: Identity, source: str) -> NumberedRule | None:
+        """Find the first rule that matches a caller for whom `source` vouches."""
         found = [self.exact[name] for name in names(identity, source) if name in self.exact]
         if identity.spiffe_id is not None:
             wild = self.wild.get(source, ())
@@ -68,8 +70,8 @@ class _Matcher:
 class Rules:
     """All rules of a policy."""
 
-    denying: _Matcher
-    granting: _Matcher
+    denying: Matcher
+    granting: Matcher
 
     @classmethod
     def compile(cls, rules: Sequence[Rule]) -> Self:
@@ -82,8 +84,8 @@ class Rules:
             _check(f"rules[{number}]", rule)
         numbered = [NumberedRule(number, rule) for number, rule in enumerate(rules)]
         return cls(
-            denying=_Matcher.of([one for one in numbered if one.rule.deny]),
-            granting=_Matcher.of([one for one in numbered if not one.rule.deny]),
+            denying=Matcher.of([one for one in numbered if one.rule.deny]),
+            granting=Matcher.of([one for one in numbered if not one.rule.deny]),
         )
 
 

@@ -5,7 +5,7 @@ from cryptography import x509
 
 from mtls_server.contract import Rule
 from mtls_server.identity import Identity, parse
-from mtls_server.rules import Rules, _Matcher
+from mtls_server.rules import Rules, Matcher
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 
@@ -24,12 +24,12 @@ CALLER = parse(
 FINGERPRINT = CALLER.fingerprint_sha256.replace(":", "").lower()
 
 
-def first(matcher: _Matcher, source: str = "partner") -> int | None:
+def first(matcher: Matcher, source: str = "partner") -> int | None:
     found = matcher.first(CALLER, source)
     return found and found.number
 
 
-def granting(*rules: Rule) -> _Matcher:
+def granting(*rules: Rule) -> Matcher:
     return Rules.compile(rules).granting
 
 
