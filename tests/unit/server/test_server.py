@@ -58,6 +58,10 @@ def test_descriptors_are_spared_for_files_and_probes(descriptors: int, connectio
     assert limits_within(descriptors) == Limits(connections=connections)
 
 
+def test_a_backend_that_connects_for_each_client_has_room_for_half_as_many() -> None:
+    assert limits_within(1024, 2) == Limits(connections=448)
+
+
 def test_for_a_while_the_server_is_unready_but_accepts(world: World, tmp_path: Path) -> None:
     with running(world, tmp_path, "--drain-delay", "1", "asgi", MIRROR) as program:
         until(lambda: program.ask_admin("/readyz")[0] == 200)
