@@ -83,7 +83,7 @@ class _Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Naming:
-    """A Secret that is as it should be, and the workloads that are rolled for it."""
+    """A Secret, and the workloads that are rolled for it."""
 
     observed: Object
     workloads: tuple[Ref, ...]
@@ -95,7 +95,7 @@ class _Naming:
     @property
     def contents(self) -> _Record:
         data = decode_data(self.observed)
-        return _Record(_digest(data[CERTIFICATE]), _digest(data[TRUST_ANCHORS]))
+        return _Record(_digest(data.get(CERTIFICATE, b"")), _digest(data.get(TRUST_ANCHORS, b"")))
 
     @property
     def recorded(self) -> _Record:

@@ -138,6 +138,15 @@ def test_no_authority_waits_for_what_can_not_be_restarted() -> None:
     assert signs(world)
 
 
+def test_a_rotation_survives_that_a_secret_is_emptied() -> None:
+    world = universe(WEB)
+    world.settle()
+    rotate(world)
+    world.settle()
+    world.secret(CLIENT)["data"] = {}
+    assert f"Replace Secret {CLIENT}" in world.settle()
+
+
 def test_a_secret_whose_name_is_taken_holds_up_no_restart_for_others() -> None:
     clients = [{"name": name, "restart": [WEB]} for name in ("billing", "shipping")]
     world = Universe(service_object({"clients": clients}))
