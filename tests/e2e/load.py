@@ -34,7 +34,7 @@ class Met:
 
 
 class SecretFollower:
-    """Follows one Secret through the API: its certificates, and a TLS context made of the newest one."""
+    """Follows one Secret through the API: its certificates, and a TLS context made of what it holds now."""
 
     def __init__(self, kubeconfig: Path, namespace: str, name: str, folder: Path) -> None:
         self._reader = Reader(kubeconfig, timeout=5)
@@ -62,9 +62,8 @@ class SecretFollower:
 
     def _take_in(self, data: dict[str, bytes]) -> None:
         serial = x509.load_pem_x509_certificate(data["tls.crt"]).serial_number
-        if serial not in self.serials:
-            self.serials[serial] = time.monotonic()
-            self.context = Files.of(data, self._folder / f"{serial:x}").context()
+        self.serials.setdefault(serial, time.monotonic())
+        self.context = Files.of(data, self._folder / f"{serial:x}").context()
 
 
 @dataclass
