@@ -13,6 +13,7 @@ from mtls_operator.pki.authority import (
     decode_authority,
     encode_authority,
     issue_authority,
+    was_issued_for,
 )
 from mtls_operator.pki.bundle import encode_bundle
 from mtls_operator.pki.keys import KeyProfile, encode_key
@@ -172,3 +173,11 @@ def test_what_can_not_be_read_is_refused() -> None:
 
 def _openssl(*arguments: str, pem: bytes) -> bytes:
     return subprocess.run(["openssl", *arguments], input=pem, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("duration", [MINUTE, 65 * SECOND, 10 * MINUTE, DAY, MONTH])
+def test_its_dates_tell_how_long_it_was_to_hold(duration: timedelta) -> None:
+    issued = authority(duration=duration)
+    assert was_issued_for(issued.certificate, duration)
+    assert not was_issued_for(issued.certificate, duration + 3 * SECOND)
+    assert not was_issued_for(issued.certificate, duration - 3 * SECOND)

@@ -223,3 +223,38 @@ def test_a_name_that_is_not_ascii_is_refused_with_what_to_write_instead(name: st
 def test_a_server_without_any_name_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^a server certificate needs a DNS name, an IP address or a URI$"):
         server_profile([], [], ECDSA)
+
+
+def test_a_leaf_begins_no_sooner_than_it_may() -> None:
+    floor = NOW.replace(microsecond=0) + SECOND
+    issued = issue_leaf(
+        authority("client"),
+        client_profile("billing", BILLING_URI, ECDSA),
+        DAY,
+        NOW,
+        ENTROPY,
+        not_before=floor,
+    ).certificate
+    assert issued.not_valid_before_utc == floor
+    assert issued.not_valid_after_utc == NOW.replace(microsecond=0) + DAY
+    past = issue_leaf(
+        authority("client"),
+        client_profile("billing", BILLING_URI, ECDSA),
+        DAY,
+        NOW,
+        ENTROPY,
+        not_before=NOW - HOUR,
+    ).certificate
+    assert past.not_valid_before_utc == NOW.replace(microsecond=0) - MINUTE
+
+
+def test_a_leaf_that_would_end_before_it_may_begin_is_refused() -> None:
+    with pytest.raises(ValueError, match="are revoked, and one of now would have ended by then"):
+        issue_leaf(
+            authority("client"),
+            client_profile("billing", BILLING_URI, ECDSA),
+            HOUR,
+            NOW,
+            ENTROPY,
+            not_before=NOW + HOUR,
+        )

@@ -6,7 +6,13 @@ import pytest
 
 from mtls_operator.pki.entropy import Entropy
 from mtls_operator.pki.leaf import issue_leaf
-from mtls_operator.pki.renewal import renewal_time, would_outlive
+from mtls_operator.pki.renewal import (
+    last_moment,
+    renewal_time,
+    rotation_time,
+    succession_time,
+    would_outlive,
+)
 from tests.unit.pki.samples import (
     DAY,
     ED25519,
@@ -137,3 +143,40 @@ def test_no_new_leaf_outlives_one_that_holds_as_long_as_its_authority() -> None:
     assert not would_outlive(cut_short, issuer, DAY, NOW + MONTH - MINUTE)
     almost = leaf(issuer, DAY, now=NOW + MONTH - DAY - SECOND).certificate
     assert would_outlive(almost, issuer, DAY, NOW + MONTH - HOUR)
+
+
+@pytest.mark.parametrize("skew", [-5 * MINUTE, 5 * MINUTE], ids=["behind", "ahead"])
+def test_a_clock_that_is_wrong_by_minutes_moves_the_renewal_by_as_much_and_no_more(skew: timedelta) -> None:
+    same_serial = Entropy(key=ENTROPY.key, serial=lambda: 42)
+    right, wrong = (
+        issue_leaf(ISSUER, profile(), DAY, moment, same_serial).certificate for moment in (NOW, NOW + skew)
+    )
+    assert renewal_time(wrong, DAY, HOUR, UID) - renewal_time(right, DAY, HOUR, UID) == skew
+    assert renewal_time(wrong, DAY, HOUR, UID) < right.not_valid_after_utc
+
+
+@pytest.mark.parametrize("duration", [MINUTE, 10 * MINUTE, DAY, YEAR])
+def test_the_last_moment_is_after_every_renewal_and_before_the_end(duration: timedelta) -> None:
+    certificate = leaf(ISSUER, duration, key=ED25519).certificate
+    last = last_moment(certificate, duration)
+    assert renewal_time(certificate, duration, timedelta(), UID) <= last + duration / 100
+    assert last == certificate.not_valid_after_utc - min(5 * MINUTE, duration / 10)
+
+
+def test_leaves_of_a_former_authority_are_replaced_evenly_over_a_quarter_of_the_longest() -> None:
+    issuer = authority(duration=10 * YEAR, key=ED25519)
+    slots = Counter(
+        (succession_time(leaf(issuer, DAY, key=ED25519).certificate, NOW, DAY, UID) - NOW) // HOUR
+        for _ in range(1200)
+    )
+    assert set(slots) == set(range(6))
+    assert all(140 < count < 260 for count in slots.values())
+
+
+@pytest.mark.parametrize("lead", [HOUR, 12 * DAY])
+def test_authorities_of_one_service_rotate_apart(lead: timedelta) -> None:
+    for _ in range(20):
+        server, client = (authority(role, MONTH, key=ED25519) for role in ("server", "client"))
+        times = rotation_time(server, lead, UID), rotation_time(client, lead, UID)
+        assert times[0] - times[1] >= MONTH / 60
+        assert all(NOW + MONTH / 3 < time <= NOW + MONTH - max(lead, MONTH / 3) for time in times)

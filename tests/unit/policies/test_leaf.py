@@ -13,7 +13,7 @@ from mtls_operator.pki.authority import Authority
 from mtls_operator.pki.bundle import encode_bundle
 from mtls_operator.pki.keys import KeyProfile, encode_key, generate_key, signing_hash
 from mtls_operator.pki.leaf import Leaf, client_profile, issue_leaf, server_profile
-from mtls_operator.pki.renewal import renewal_time
+from mtls_operator.pki.renewal import renewal_time, succession_time
 from mtls_operator.policies.leaf import CHECKS, LeafInput, StoredLeaf, Violation, evaluate, expired
 from tests.unit.pki.samples import (
     BILLING_URI,
@@ -382,3 +382,42 @@ def test_a_stored_key_does_not_show_in_a_traceback() -> None:
 def test_a_rotated_leaf_is_as_wanted_again() -> None:
     renewed = issue_leaf(ISSUER, GOOD.profile, DAY, DUE, ENTROPY)
     assert evaluate(replace(GOOD, stored=stored(renewed), now=DUE)) is None
+
+
+def test_a_leaf_that_began_before_its_holder_was_revoked_is_replaced() -> None:
+    begun = ISSUED.certificate.not_valid_before_utc
+    assert evaluate(replace(GOOD, not_before=begun)) is None
+    assert verdict(replace(GOOD, not_before=begun + SECOND)).reason == "Revoked"
+
+
+def test_revocation_is_told_before_a_request() -> None:
+    revoked = replace(GOOD, not_before=NOW, requested="revoke/leak")
+    assert verdict(revoked).reason == "Revoked"
+
+
+def test_a_leaf_that_begins_when_its_holder_is_let_in_again_is_no_leaf_of_the_future() -> None:
+    floor = NOW.replace(microsecond=0) + SECOND
+    issued = issue_leaf(ISSUER, profile("server"), DAY, NOW, ENTROPY, not_before=floor)
+    assert evaluate(replace(GOOD, stored=stored(issued), not_before=floor)) is None
+
+
+SUCCEEDED = replace(GOOD, authority=authority("server"), former=(ISSUER.certificate,), since=NOW, longest=DAY)
+
+
+def test_a_leaf_of_a_former_authority_stays_until_it_is_its_turn() -> None:
+    turn = succession_time(ISSUED.certificate, NOW, DAY, UID)
+    assert evaluate(replace(SUCCEEDED, now=turn - SECOND)) is None
+    assert verdict(replace(SUCCEEDED, now=turn)).reason == "WrongAuthority"
+
+
+def test_it_stays_while_nothing_signs_yet() -> None:
+    assert evaluate(replace(SUCCEEDED, since=None, now=NOW + 6 * HOUR)) is None
+
+
+def test_it_is_judged_by_everything_else_all_the_same() -> None:
+    assert verdict(replace(SUCCEEDED, now=NOW, requested="now")).reason == "Requested"
+
+
+def test_a_leaf_of_nobody_never_stays() -> None:
+    strangers = leaf(authority("server"))
+    assert verdict(replace(SUCCEEDED, stored=stored(strangers))).reason == "WrongAuthority"
