@@ -36,3 +36,15 @@ def seconds(text: str) -> float:
         if 0 <= float(text) < float("inf"):
             return float(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no duration; write a number of seconds, such as 2.5")
+
+
+def timeout(text: str) -> float:
+    """Read a duration that something may take.
+
+    Raises:
+        ArgumentTypeError: it is none, or nothing.
+    """
+    value = seconds(text)
+    if value:
+        return value
+    raise argparse.ArgumentTypeError("a timeout of nothing lets no request pass; write 1 or more")

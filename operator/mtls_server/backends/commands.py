@@ -71,7 +71,7 @@ def _add_upstream(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(
             f"--{name}-timeout",
-            type=arguments.seconds,
+            type=arguments.timeout,
             default=default,
             metavar="SECONDS",
             help=f"wait so long {meaning} (default: %(default)g)",
