@@ -214,6 +214,26 @@ class TestWithdrawal:
         writes = await operator.reconcile()
         assert writes[0] == "replace Secret mtls-system/authority-uid-1"
 
+    async def test_the_ledger_knows_although_the_servers_secret_is_lost(self) -> None:
+        operator = operator_with(client_object())
+        await operator.reconcile()
+        delete(operator, Ref(SECRET, "shop", "orders-server"))
+        change(operator, [])
+        await operator.reconcile()
+        assert WEB_URI in policy(operator).revoked
+        assert WEB_SECRET not in operator.api.objects
+
+    async def test_its_status_is_written_once_a_second_at_most(self) -> None:
+        operator = operator_with(client_object())
+        await operator.reconcile()
+        change(operator, [])
+        assert "status MTLSClient front/web" not in await operator.reconcile()
+        due = operator.deadlines.next()
+        assert due is not None
+        assert due <= operator.now + timedelta(seconds=1)
+        operator.now = due
+        assert "status MTLSClient front/web" in await operator.reconcile()
+
     async def test_a_deleted_mtlsclient_is_revoked(self) -> None:
         operator = operator_with(client_object())
         await operator.reconcile()
@@ -318,6 +338,11 @@ class TestNames:
         await operator.reconcile()
         assert operator.api.objects[WEB_SECRET]["data"] == {"password": "aHVudGVyMg=="}
         assert ready(operator) == ("False", "NameTaken")
+        assert operator.condition("Stalled")["status"] == "False"
+        for _ in range(3):
+            operator.now += timedelta(seconds=2)
+            writes = await operator.reconcile()
+        assert writes == []
         del operator.api.objects[WEB_SECRET]
         operator.now += timedelta(seconds=11)
         await operator.reconcile()

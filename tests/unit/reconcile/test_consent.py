@@ -17,6 +17,7 @@ from mtls_operator.reconcile.consent import (
     withdraw,
 )
 from mtls_operator.reconcile.hearsay import unconfirmed
+from mtls_operator.reconcile.ownership import Ownership, ownership
 from mtls_operator.reconcile.plan import RETRY_REFUSED, Problem
 from mtls_operator.reconcile.ports import MTLSCLIENT, MTLSSERVICE, SECRET, Object, Ref
 from mtls_operator.reconcile.store import Key, ref_of
@@ -211,6 +212,11 @@ class TestForgery:
     def test_a_secret_that_the_client_claims_but_we_did_not_make_stays(self) -> None:
         theirs = secret(client(), labels={names.LABEL_USE: names.USE_OWNED})
         assert deletions(world(client(), consents=[], secrets=(theirs,))) == []
+
+    def test_the_secret_of_a_client_is_not_a_services_though_it_is_labelled_so(self) -> None:
+        site = MTLSService.model_validate(service_object(namespace="front", name="site", uid="uid-2"))
+        labels = owned(site, "site-server", "server")["labels"]
+        assert ownership(secret(client(into="site-server"), labels=labels), site) is Ownership.FOREIGN
 
     def test_the_secret_of_a_service_is_not_a_clients_though_it_has_the_name(self) -> None:
         service = MTLSService.model_validate(service_object(namespace="front", name="site", uid="uid-2"))
