@@ -17,6 +17,7 @@ from mtls_operator.reconcile.gates import gate
 from mtls_operator.reconcile.observe import observe
 from mtls_operator.reconcile.plan import Problem
 from mtls_operator.reconcile.ports import (
+    DEPLOYMENT,
     MTLSCLIENT,
     MTLSSERVICE,
     SECRET,
@@ -520,4 +521,65 @@ class TestNamespacedMode:
         settings = Settings("mtls-system", "image", watched_namespaces=("front",))
         operator = operator_with(client, settings=settings)
         delete(operator, Ref(MTLSSERVICE, *ORDERS))
+        assert await operator.reconcile() == []
+
+
+class TestFormatsAndRestart:
+    """What an MTLSClient names lies in its own namespace, and concerns nobody else."""
+
+    def client(self) -> Object:
+        client = client_object()
+        password = {"name": "stores", "key": "password"}
+        client["spec"]["formats"] = [{"type": "PKCS12", "passwordSecretRef": password}]
+        return client
+
+    def password(self, namespace: str) -> Object:
+        metadata = {"name": "stores", "namespace": namespace, "labels": {names.LABEL_USE: "password"}}
+        data = {"password": base64.b64encode(b"correct horse").decode()}
+        return {"kind": "Secret", "type": "Opaque", "metadata": metadata, "data": data}
+
+    async def test_it_gets_stores_under_a_password_of_its_own_namespace(self) -> None:
+        operator = operator_with(self.client())
+        operator.watch(SECRET, self.password("shop"))
+        await operator.reconcile()
+        assert "keystore.p12" not in operator.api.objects[WEB_SECRET]["data"]
+        assert ready(operator) == ("False", "PasswordMissing")
+        assert operator.condition("Stalled")["status"] == "False"
+        operator.now += timedelta(seconds=5)
+        assert ORDERS in operator.store.put(SECRET, operator.api.seed(SECRET, self.password("front")))
+        await operator.reconcile()
+        assert {"keystore.p12", "truststore.p12"} <= operator.api.objects[WEB_SECRET]["data"].keys()
+        assert ready(operator) == ("True", "Issued")
+
+    async def test_it_is_told_alone_of_a_workload_that_can_not_be_restarted(self) -> None:
+        client = client_object()
+        client["spec"]["restart"] = [{"kind": "Deployment", "name": "web"}]
+        operator = operator_with(client)
+        await operator.reconcile()
+        assert ready(operator) == ("True", "Issued")
+        operator.now += timedelta(hours=13)
+        await operator.reconcile()
+        assert ready(operator) == ("False", "RestartFailed")
+        assert operator.condition("Stalled")["status"] == "False"
+
+    async def test_it_restarts_workloads_of_its_own_namespace_only(self) -> None:
+        client = client_object()
+        client["spec"]["restart"] = [{"kind": "Deployment", "name": "web"}]
+        operator = operator_with(client)
+        for namespace in ("shop", "front"):
+            metadata = {"name": "web", "namespace": namespace}
+            spec = {"template": {"metadata": {"labels": {}}, "spec": {}}}
+            operator.api.seed(DEPLOYMENT, {"kind": "Deployment", "metadata": metadata, "spec": spec})
+        await operator.reconcile()
+        operator.now += timedelta(hours=13)
+        await operator.reconcile()
+        restarted = {
+            namespace: operator.api.objects[Ref(DEPLOYMENT, namespace, "web")]["spec"]["template"]["metadata"]
+            for namespace in ("shop", "front")
+        }
+        assert names.ANNOTATION_RESTARTED_FOR in restarted["front"]["annotations"]
+        assert "annotations" not in restarted["shop"]
+        assert "Restarted" in operator.events
+        operator.now += timedelta(seconds=5)
+        await operator.reconcile()
         assert await operator.reconcile() == []
