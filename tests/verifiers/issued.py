@@ -1,16 +1,19 @@
 """Certificates as the operator issues them, and what is made wrong of them, for verifiers to judge."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from cryptography import x509
 
 from mtls_operator.pki.authority import Authority, Role, issue_authority
 from mtls_operator.pki.bundle import encode_bundle
 from mtls_operator.pki.entropy import SYSTEM_ENTROPY
 from mtls_operator.pki.keys import KeyProfile, encode_key
 from mtls_operator.pki.leaf import Leaf, LeafProfile, client_profile, issue_leaf, server_profile
+from tests.unit.policies.cas import make_ca
 
 HOST = "orders.shop.svc"
 URI = "spiffe://cluster.local/ns/shop/mtlsservice/orders/client/billing"
@@ -58,6 +61,30 @@ def cases(folder: Path) -> Iterator[Case]:
         yield writer.case(f"{name} of another authority", "client", servers, client, accepted=False)
         yield from _wrong(writer, name, key, now)
     yield from _rotated(writer, now)
+    for name, key in KEYS.items():
+        yield from _below_a_root(writer, name, key, now)
+
+
+def _below_a_root(writer: "_Writer", name: str, key: KeyProfile, now: datetime) -> Iterator[Case]:
+    """A CA of the user's own, with its chain and the constraints that it may have; callers know the root."""
+    kinds: dict[Role, tuple[LeafProfile, type[x509.DNSName | x509.UniformResourceIdentifier], str]] = {
+        "server": (server_profile([HOST], [], key), x509.DNSName, "svc"),
+        "client": (client_profile("billing", URI, key), x509.UniformResourceIdentifier, "cluster.local"),
+    }
+    for role, (profile, kind, within) in kinds.items():
+        for title, permitted, accepted in (
+            ("", "", True),
+            (" within", within, True),
+            (" beyond", "b.c", False),
+        ):
+            further = [x509.NameConstraints([kind(permitted)], None)] if permitted else []
+            root = make_ca(f"root of {name}", begins=now - DAY, key=SYSTEM_ENTROPY.key(key))
+            made = make_ca(issuer=root, begins=now - DAY, key=SYSTEM_ENTROPY.key(key), further=further)
+            authority = made.authority(role, root)
+            leaf = issue_leaf(authority, profile, DAY, now, SYSTEM_ENTROPY)
+            case = f"{name} {role} below a root{title}"
+            trusted = root.authority(role)
+            yield writer.case(case, role, trusted, leaf, accepted=accepted, above=[authority])
 
 
 def _wrong(writer: "_Writer", name: str, key: KeyProfile, now: datetime) -> Iterator[Case]:
@@ -102,10 +129,10 @@ class _Writer:
         leaf: Leaf,
         *,
         accepted: bool,
-        above: list[Leaf] | None = None,
+        above: Sequence[Leaf | Authority] = (),
         also: list[Authority] | None = None,
     ) -> Case:
-        chain = [leaf.certificate, *(intermediate.certificate for intermediate in above or ())]
+        chain = [leaf.certificate, *(intermediate.certificate for intermediate in above)]
         anchors = [trusted.certificate, *(authority.certificate for authority in also or ())]
         return Case(
             name=name,
