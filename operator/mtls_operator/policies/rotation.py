@@ -115,9 +115,14 @@ def evaluate(generations: Generations, wish: AuthorityWish, checks: Sequence[Che
 
 
 def rotation_due(signing: Authority, generations: Generations, wish: AuthorityWish) -> datetime:
-    """Return when the successor is prepared, by age alone: in time for its gate before the deadline."""
-    lead = wish.propagation + 2 * PATIENCE + 2 * generations.longest
-    return rotation_time(signing, min(lead, signing.not_after - signing.validity.not_before), wish.uid)
+    """Return when the successor is prepared, by age alone: in time for its gate before the deadline.
+
+    However long that takes, it is not before a seventh of its life, lest authorities follow each other for
+    ever.
+    """
+    life = signing.not_after - signing.validity.not_before
+    lead = wish.propagation + min(2 * PATIENCE, life / 20) + 2 * generations.longest
+    return rotation_time(signing, min(lead, life * 3 / 4), wish.uid)
 
 
 def deadline(generations: Generations) -> datetime | None:

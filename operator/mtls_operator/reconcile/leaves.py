@@ -220,7 +220,7 @@ def _wait_for_authority(
     """Sign nothing, as nobody trusts yet who would; what serves goes on."""
     if stored is None or cause.reason not in STILL_SERVING:
         why = f"the {wanted.generations.role} authority is lost, and its successor is not trusted yet"
-        problem = Problem(AUTHORITY_LOST, f"{cause.message} {why}")
+        problem = Problem(AUTHORITY_LOST, f"{why}: {cause.message}")
         return LeafReport(wanted.ref.name, wanted.client, problem=problem), Plan()
     report, plan = _keep(world, wanted, stored, may_write=may_write)
     return report, plan + Plan(wake=last_moment(stored.material.leaf, wanted.duration))

@@ -123,6 +123,7 @@ def test_an_earlier_end_is_another_trust_since_leaves_would_outlive_it() -> None
         (MONTH, DAY, DAY),
         (8 * DAY, DAY, DAY),
         (80 * MINUTE, 10 * MINUTE, 10 * MINUTE),
+        (8 * MINUTE, MINUTE, 2 * MINUTE),
         (12 * HOUR, 2 * HOUR, HOUR),
     ],
 )
@@ -135,6 +136,13 @@ def test_age_leaves_time_for_the_gate_before_the_deadline(
     ends = deadline(generations)
     assert ends is not None
     assert NOW <= rotation_due(signing, generations, wish) <= ends - propagation
+
+
+def test_an_authority_too_short_for_its_leaves_is_not_rotated_at_once() -> None:
+    signing = authority(duration=HOUR)
+    generations = Generations("server", signing, longest=DAY, since=NOW)
+    due = rotation_due(signing, generations, replace(WISH, duration=HOUR))
+    assert NOW + HOUR / 8 < due < NOW + HOUR / 4
 
 
 def test_the_deadline_is_twice_the_longest_leaf_before_the_end() -> None:
