@@ -48,7 +48,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def program(world: World, tmp_path: Path, url: str) -> Iterator[Program]:
-    with running(world, tmp_path, "upstream", url, "--response-timeout", "0.5") as program:
+    with running(world, tmp_path, "upstream", url) as program:
         yield program
         for line in program.logs.all:
             assert "Traceback" not in str(line)

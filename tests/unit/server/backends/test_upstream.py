@@ -28,7 +28,7 @@ def behind() -> Iterator[Origin]:
 
 @pytest.fixture(scope="module")
 def program(world: World, tmp_path_factory: pytest.TempPathFactory, behind: Origin) -> Iterator[Program]:
-    short = ("--response-timeout", "0.5", "--idle-timeout", "1")
+    short = ("--response-timeout", "2", "--idle-timeout", "2")
     with running(world, tmp_path_factory.mktemp("program"), "upstream", behind.url, *short) as program:
         yield program
         for line in program.logs.all:
@@ -180,12 +180,14 @@ def test_a_caller_that_does_not_read_holds_the_server_back(program: Program, beh
     behind.script = script
     with program.connect() as connection:
         connection.send(b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n")
-        time.sleep(1.5)  # the server behind may not be silent so long, but it is the caller that is slow
+        time.sleep(3)  # the server behind may not be silent so long, but it is the caller that is slow
         assert said < total // 2
         assert len(connection.answer().body) == total
 
 
-def test_a_server_that_does_not_read_holds_the_caller_back(program: Program, behind: Origin) -> None:
+def test_a_server_that_does_not_read_holds_the_caller_back(
+    world: World, tmp_path: Path, behind: Origin
+) -> None:
     go_on = threading.Event()
 
     def script(visit: Visit) -> None:
@@ -195,7 +197,7 @@ def test_a_server_that_does_not_read_holds_the_caller_back(program: Program, beh
         visit.say(OK)
 
     behind.script = script
-    with program.connect() as connection:
+    with running(world, tmp_path, "upstream", behind.url) as program, program.connect() as connection:
         total = 64 << 20
         connection.send(POST + b"Content-Length: %d\r\n\r\n" % total)
         connection.tls.settimeout(0.3)
@@ -214,7 +216,7 @@ def test_a_server_that_does_not_read_holds_the_caller_back(program: Program, beh
 def test_a_server_that_never_reads_is_given_up(program: Program, behind: Origin) -> None:
     def script(visit: Visit) -> None:
         visit.head()
-        time.sleep(3)
+        time.sleep(5)
 
     behind.script = script
     with program.connect() as connection:
@@ -351,7 +353,7 @@ def test_a_caller_that_leaves_ends_its_request(program: Program, behind: Origin)
     with program.connect() as connection:
         connection.send(b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n")
         connection.read_until(b"hello\r\n")
-    assert ended.wait(0.4)
+    assert ended.wait(1.5)
 
 
 def test_a_server_that_is_not_there_is_a_bad_gateway(world: World, tmp_path: Path) -> None:
