@@ -1,7 +1,7 @@
 """Who trusts the next authority already: pods say so themselves, callers get time."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mtls_operator.api import names
 from mtls_operator.pki.authority import Authority, Role
@@ -17,6 +17,8 @@ from .restart import awaits_restart
 from .secrets import decode_data
 from .world import Delivery, World
 
+SKEW = timedelta(minutes=5)
+"""By how much the clock of whoever led before may have been ahead."""
 FINISHED = frozenset({"Succeeded", "Failed"})
 """Phases of pods that serve nobody any more."""
 
@@ -47,13 +49,17 @@ def gate(world: World, generations: Generations, awaited: Authority) -> Gate:
 
 
 def trust_since(secret: Object, now: datetime) -> datetime:
-    """Read since when a Secret has all of its anchors; what nobody can read counts as just now."""
+    """Read since when a Secret has all of its anchors.
+
+    Whoever may write the Secret may write that; what can not be read, or is far in the future, counts as just
+    now.
+    """
     text = (secret["metadata"].get("annotations") or {}).get(names.ANNOTATION_TRUST_SINCE, "")
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return now
-    return moment if moment.tzinfo else now
+    return moment if moment.tzinfo and moment <= now + SKEW else now
 
 
 def unfinished(pods: tuple[Object, ...]) -> Iterator[Object]:

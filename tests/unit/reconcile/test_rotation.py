@@ -406,3 +406,16 @@ def test_distrust_overtakes_a_rotation_under_way(served: Universe) -> None:
     served.settle()
     assert not prepared(served, "client")
     assert signing(served, "client") not in doubtful
+
+
+@pytest.mark.parametrize("since", ["9999-01-01T00:00:00Z", "2026-01-01T12:00:00", "soon"])
+def test_nobody_holds_an_authority_up_by_what_they_write_on_their_secret(
+    served: Universe, since: str
+) -> None:
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    served.secret(BILLING)["metadata"]["annotations"][names.ANNOTATION_TRUST_SINCE] = since
+    served.settle()
+    assert prepared(served, "server")
+    served.after(hours=24).settle()
+    assert not prepared(served, "server")
