@@ -1,4 +1,9 @@
 # Measurements. They want a quiet machine; the ratios bear some noise, the rates do not.
 .PHONY: bench-server
-bench-server: venv ## Measure the server beside uvicorn and Node
-	@$(BIN)/python -m tests.bench.server $(BENCH)
+bench-server: venv ## Measure the server beside others, and write docs/benchmarks.md
+	@$(BIN)/python -m tests.bench.server --write $(BENCH)
+
+.PHONY: bench-lock
+bench-lock: venv ## Lock what the measurements need
+	$(BIN)/pip install --quiet uv
+	$(subst "make lock","make bench-lock",$(COMPILE)) --python-version 3.13 --extra server pyproject.toml tests/bench/requirements.in -o tests/bench/requirements.txt

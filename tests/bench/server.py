@@ -1,88 +1,70 @@
-"""Measures this server beside uvicorn's own TLS and Node's https: ``make bench-server``.
+"""Measures this server beside others: ``make bench-server``.
 
-Each server runs on one pinned core and the load client on another; rounds are interleaved, so that what
-else the machine does falls on all of them. All answer with the same JSON.
+Each server runs on one core and the load client on another; rounds are interleaved, so that what else the
+machine does falls on all of them. All answer with the same facts, as JSON, under one key exchange.
 """
 
 import argparse
 import contextlib
-import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
-from tests.unit.server import pki
+import msgspec
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+from mtls_server.contract import Route
+from tests.bench import measure, report
+from tests.bench.contenders import OURS, Contender, Place, contenders, ours, plain
+from tests.bench.processes import free_port, pinned, running
+from tests.unit.server import kubelet, pki
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+PLOT = ROOT / "docs" / "images" / "benchmarks.svg"
 SERVER_CORE, CLIENT_CORE = 0, 1
-MODES = ("keep-alive", "handshake")
-RIVALS = ("uvicorn", "node https")
-PATIENCE_SECONDS = 20
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A server to measure."""
-
-    name: str
-    port: int
-    command: Sequence[str]
-
-
-@dataclass
-class Result:
-    """What the rounds of one server in one mode gave."""
-
-    rates: list[float] = field(default_factory=list)
-    """Requests a second."""
-    cpu: list[float] = field(default_factory=list)
-    """Microseconds of the server's processor time for each request."""
-    p99: list[float] = field(default_factory=list)
-    """Milliseconds."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running contender."""
-
-    contender: Contender
-    pid: int
-    idle_mib: float
-    """Resident memory before the first request."""
-    results: Mapping[str, Result] = field(default_factory=lambda: {mode: Result() for mode in MODES})
+ENVIRONMENT = {"PYTHONPATH": f"{ROOT / 'operator'}:{ROOT}"}
+WARM_UP_SECONDS = 0.3
+ROTATED = 4
+"""Deliveries that take turns in the reloads."""
 
 
 def main() -> None:
     given = _arguments()
     _require_server(given.python)
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
-        directory = Path(folder)
-        _write_certificates(directory)
-        load = _compile_load_client(directory)
-        servers = [running.enter_context(_running(one)) for one in _contenders(directory, given.python)]
-        for number in range(given.rounds):
-            for mode in MODES:
-                for server in servers:
-                    progress = f"round {number + 1} of {given.rounds}: {mode}, {server.contender.name}"
-                    print(f"\r{progress:<79}", end="", file=sys.stderr)
-                    _measure(server, mode, [*load, f"-duration={given.seconds}s"])
-    print(f"\r{'':<79}\r", end="", file=sys.stderr)
-    print(_table(servers))
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        directory, upstream = Path(folder), free_port()
+        place = Place(directory, given.python, f"http://127.0.0.1:{upstream}")
+        deliveries = _deliveries(directory)
+        where = pinned(SERVER_CORE)
+        client = measure.compile_load_client(directory, pinned(CLIENT_CORE), given.group)
+        stack.enter_context(running("upstream", plain(given.python, upstream), upstream, where, ENVIRONMENT))
+        entrants = [one for one in contenders(place) if given.only in one.name]
+        results = [measure.Result(one.name) for one in entrants]
+        _measure_memory(client, where, entrants, results, given.idle)
+        _measure_load(client, where, entrants, results, given)
+        reloads = None
+        if given.reloads:
+            reloads = _measure_reloads(client, where, place, deliveries, given.reloads)
+    print(report.markdown(results, reloads))
+    if given.write:
+        report.insert(DOCUMENT, report.markdown(results, reloads))
+        PLOT.write_text(report.plot(results))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.server", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=2, help="of a measurement (default: %(default)g)")
+    parser.add_argument("--idle", type=int, default=2000, help="connections held (default: %(default)s)")
+    parser.add_argument("--reloads", type=int, default=1000, help="under load (default: %(default)s)")
+    parser.add_argument("--group", default="X25519", help="of the key exchange (default: %(default)s)")
+    parser.add_argument("--only", default="", metavar="WORD", help="servers with that in their name")
+    parser.add_argument(
+        "--write", action="store_true", help=f"into {DOCUMENT.relative_to(ROOT)}, and its plot"
+    )
     parser.add_argument(
         "--python", default=sys.executable, help="runs the Python servers (default: this one)"
     )
@@ -93,134 +75,84 @@ def _require_server(python: str) -> None:
     check = "import sys, httptools, msgspec, uvicorn, uvloop; sys.exit(sys.version_info < (3, 13))"
     if subprocess.run([python, "-c", check], capture_output=True, check=False).returncode:
         sys.exit(
-            f"{python} cannot run the servers: they need Python 3.13 and requirements/server.txt;"
+            f"{python} cannot run the servers: they need Python 3.13 and tests/bench/requirements.txt;"
             " name one that has them: make bench-server BENCH='--python PATH'"
         )
 
 
-def _write_certificates(directory: Path) -> None:
+def _deliveries(directory: Path) -> Sequence[Mapping[str, bytes]]:
+    """Write what servers and clients read, and return deliveries that differ in the served certificate."""
     server_authority, client_authority = pki.authority("server authority"), pki.authority("client authority")
-    for name, contents in pki.files(pki.server(server_authority), client_authority).items():
+    policy = msgspec.structs.replace(
+        pki.policy(client_authority), routes=(Route("/admin/**", roles=("admin",)), Route("/**", ("GET",)))
+    )
+    deliveries = [
+        pki.files(pki.server(server_authority), client_authority, granted=policy) for _ in range(ROTATED)
+    ]
+    for name, contents in deliveries[0].items():
         (directory / name).write_bytes(contents)
     client = pki.client(client_authority)
     (directory / "client.pem").write_bytes(client.pem + client.key_pem)
     (directory / "server-authority.pem").write_bytes(server_authority.pem)
+    return deliveries
 
 
-def _compile_load_client(directory: Path) -> list[str]:
-    """Return the command; it still wants address, mode and duration."""
-    go = shutil.which("go")
-    if go is None:
-        sys.exit("the load client needs Go; install it (https://go.dev/dl) and try again")
-    program = str(directory / "load")
-    subprocess.run([go, "-C", str(HERE / "load"), "build", "-o", program, "."], check=True)
-    return [
-        *_pinned(CLIENT_CORE),
-        program,
-        f"-certificate={directory}/client.pem",
-        f"-authority={directory}/server-authority.pem",
-    ]
+def _measure_memory(
+    client: measure.LoadClient,
+    where: Sequence[str],
+    entrants: Sequence[Contender],
+    results: Sequence[measure.Result],
+    idle: int,
+) -> None:
+    for entrant, result in zip(entrants, results, strict=True):
+        _say(f"idle connections: {entrant.name}")
+        port = free_port()
+        with running(entrant.name, entrant.command(port), port, where, ENVIRONMENT) as server:
+            result.kib_per_connection = measure.measure_memory(client, server, idle)
 
 
-def _contenders(directory: Path, python: str) -> Iterator[Contender]:
-    ports = iter(_free_ports(4))
-    for backend in (["identity"], ["asgi", "tests.bench.apps:app"]):
-        port = next(ports)
-        command = [python, "-m", "mtls_server", f"--dir={directory}", "--host=127.0.0.1", f"--port={port}"]
-        yield Contender(f"mtls-server {backend[0]}", port, [*command, "--admin-port=0", *backend])
-    port = next(ports)
-    command = [python, "-m", "uvicorn", f"--port={port}", "--loop=uvloop", "--http=httptools"]
-    command += [
-        "--no-access-log",
-        "--lifespan=off",
-        "--ssl-cert-reqs=2",
-        f"--ssl-certfile={directory}/tls.crt",
-    ]
-    command += [f"--ssl-keyfile={directory}/tls.key", f"--ssl-ca-certs={directory}/ca.crt"]
-    yield Contender(RIVALS[0], port, [*command, "tests.bench.apps:app"])
-    node = shutil.which("node")
-    if node is None:
-        print("Node's https is left out; install nodejs to measure it", file=sys.stderr)
-    else:
-        port = next(ports)
-        yield Contender(RIVALS[1], port, [node, str(HERE / "node_server.mjs"), str(directory), str(port)])
+def _measure_load(
+    client: measure.LoadClient,
+    where: Sequence[str],
+    entrants: Sequence[Contender],
+    results: Sequence[measure.Result],
+    given: argparse.Namespace,
+) -> None:
+    with contextlib.ExitStack() as stack:
+        servers = []
+        for entrant in entrants:
+            port = free_port()
+            started = running(entrant.name, entrant.command(port), port, where, ENVIRONMENT)
+            servers.append(stack.enter_context(started))
+        for server in servers:
+            for mode in measure.MODES:
+                client.load(server.port, mode, WARM_UP_SECONDS)
+        for number in range(given.rounds):
+            for mode in measure.MODES:
+                for result, server in zip(results, servers, strict=True):
+                    _say(f"round {number + 1} of {given.rounds}: {mode}, {result.name}")
+                    measure.measure_load(client, result, server, mode, given.seconds)
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in sockets]
-
-
-@contextlib.contextmanager
-def _running(contender: Contender) -> Iterator[Server]:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'operator'}:{ROOT}"}
-    command = [*_pinned(SERVER_CORE), *contender.command]
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=ROOT)
-        try:
-            if not _listens(contender.port, process):
-                log.seek(0)
-                sys.exit(f"{contender.name} did not start:\n{log.read().decode(errors='replace')}")
-            yield Server(contender, process.pid, _resident_mib(process.pid))
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _pinned(core: int) -> list[str]:
-    return ["taskset", "--cpu-list", str(core)]
-
-
-def _listens(port: int, process: subprocess.Popen[bytes]) -> bool:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def _measure(server: Server, mode: str, load: Sequence[str]) -> None:
-    command = [*load, f"-address=127.0.0.1:{server.contender.port}", f"-handshake={mode == 'handshake'}"]
-    before = _cpu_seconds(server.pid)
-    report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    if report["errors"]:
-        sys.exit(
-            f"{server.contender.name} failed {report['errors']} clients, the last with: {report['error']}"
+def _measure_reloads(
+    client: measure.LoadClient,
+    where: Sequence[str],
+    place: Place,
+    deliveries: Sequence[Mapping[str, bytes]],
+    count: int,
+) -> measure.Reloads:
+    _say(f"{count} reloads")
+    mounted, port = place.directory / "mounted", free_port()
+    kubelet.deliver(mounted, deliveries[0])
+    entrant = ours(replace(place, directory=mounted), "identity")
+    with running(OURS, entrant.command(port), port, where, ENVIRONMENT):
+        return measure.measure_reloads(
+            client, port, count, lambda number: kubelet.deliver(mounted, deliveries[number % ROTATED])
         )
-    result = server.results[mode]
-    result.rates.append(report["requests"] / report["seconds"])
-    result.cpu.append((_cpu_seconds(server.pid) - before) * 1e6 / report["requests"])
-    result.p99.append(report["p99"] * 1e3)
 
 
-def _cpu_seconds(pid: int) -> float:
-    """proc(5): utime and stime are the 14th and 15th field; the 2nd may hold spaces."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _resident_mib(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0]) / 1024
-
-
-def _table(servers: Sequence[Server]) -> str:
-    """Return a Markdown table: medians, and how our rates compare with each rival's."""
-    rivals = [server for server in servers if server.contender.name in RIVALS]
-    head = ["server", "idle MiB"]
-    for mode in MODES:
-        head += [f"{mode} req/s", "µs CPU", "p99 ms", *(f"x {rival.contender.name}" for rival in rivals)]
-    lines = [head, ["---"] * len(head)]
-    for server in servers:
-        line = [server.contender.name, f"{server.idle_mib:.0f}"]
-        for mode in MODES:
-            result = server.results[mode]
-            rate = median(result.rates)
-            line += [f"{rate:,.0f}", f"{median(result.cpu):.1f}", f"{median(result.p99):.1f}"]
-            line += [f"{rate / median(rival.results[mode].rates):.2f}" for rival in rivals]
-        lines.append(line)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _say(progress: str) -> None:
+    print(f"\r{progress:<79}\r", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,3 @@
 module mtls-operator.io/bench/load
 
-go 1.24
+go 1.25

@@ -1,7 +1,8 @@
 // Load puts requests on one HTTPS server with a client certificate and prints what it got as JSON.
 //
 // In the mode keep-alive each connection sends one request after the other; in the mode handshake each
-// request comes on a connection of its own, with a full handshake.
+// request comes on a connection of its own, with a full handshake. In the mode hold so many connections send
+// one request each and stay open, which a line says, until standard input ends.
 package main
 
 import (
@@ -15,9 +16,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,18 +41,33 @@ func main() {
 	authority := flag.String("authority", "", "file of the server's authority")
 	handshake := flag.Bool("handshake", false, "a connection for each request")
 	connections := flag.Int("connections", 32, "at once")
+	group := flag.String("group", "X25519", "of the key exchange: X25519 or X25519MLKEM768")
 	duration := flag.Duration("duration", 2*time.Second, "of the load")
+	hold := flag.Int("hold", 0, "connections to open and hold, instead of the load")
 	flag.Parse()
 
-	config, err := clientConfig(*certificate, *authority)
+	config, err := clientConfig(*certificate, *authority, *group)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	if *hold > 0 {
+		if err := holdOpen(*address, config, *connections, *hold); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	json.NewEncoder(os.Stdout).Encode(load(*address, config, *connections, *duration, *handshake))
 }
 
-func clientConfig(certificate, authority string) (*tls.Config, error) {
+var groups = map[string]tls.CurveID{"X25519": tls.X25519, "X25519MLKEM768": tls.X25519MLKEM768}
+
+func clientConfig(certificate, authority, group string) (*tls.Config, error) {
+	id, known := groups[group]
+	if !known {
+		return nil, fmt.Errorf("unknown group %q", group)
+	}
 	pair, err := tls.LoadX509KeyPair(certificate, certificate)
 	if err != nil {
 		return nil, err
@@ -60,7 +78,12 @@ func clientConfig(certificate, authority string) (*tls.Config, error) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
-	return &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: roots, ServerName: "orders"}, nil
+	return &tls.Config{
+		Certificates:     []tls.Certificate{pair},
+		RootCAs:          roots,
+		ServerName:       "orders",
+		CurvePreferences: []tls.CurveID{id},
+	}, nil
 }
 
 func load(address string, config *tls.Config, connections int, duration time.Duration, handshake bool) report {
@@ -91,6 +114,42 @@ func load(address string, config *tls.Config, connections int, duration time.Dur
 		total.P99 = all[len(all)*99/100]
 	}
 	return total
+}
+
+// holdOpen opens connections, some at once, and returns when standard input ends.
+func holdOpen(address string, config *tls.Config, atOnce, count int) error {
+	open := make([]net.Conn, count)
+	failures := make(chan error, atOnce)
+	var next atomic.Int64
+	for range atOnce {
+		go func() {
+			for {
+				number := next.Add(1) - 1
+				if number >= int64(count) {
+					failures <- nil
+					return
+				}
+				connection, err := tls.Dial("tcp", address, config)
+				if err == nil {
+					open[number] = connection
+					err = exchange(connection, bufio.NewReaderSize(connection, 4096))
+				}
+				if err != nil {
+					failures <- err
+					return
+				}
+			}
+		}()
+	}
+	for range atOnce {
+		if err := <-failures; err != nil {
+			return err
+		}
+	}
+	fmt.Println("held")
+	_, err := io.Copy(io.Discard, os.Stdin)
+	runtime.KeepAlive(open)
+	return err
 }
 
 // client returns how long each request took, in seconds, and the error that ended it.
