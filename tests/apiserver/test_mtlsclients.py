@@ -6,7 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -45,9 +48,22 @@ def running(
             stdout=log,
             stderr=log,
         )
-        yield
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        try:
+            await_ready(process)
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def await_ready(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the operator has seen all that there is."""
+    deadline = time.monotonic() + 90
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{PORT}/readyz", timeout=5):
+            return
+        time.sleep(0.2)
+    pytest.fail("the operator does not become ready")
 
 
 @pytest.fixture

@@ -568,7 +568,7 @@ class TestFormatsAndRestart:
         operator = operator_with(client)
         for namespace in ("shop", "front"):
             metadata = {"name": "web", "namespace": namespace}
-            spec = {"template": {"metadata": {"labels": {}}, "spec": {}}}
+            spec: Object = {"template": {"metadata": {"labels": {}}, "spec": {}}}
             operator.api.seed(DEPLOYMENT, {"kind": "Deployment", "metadata": metadata, "spec": spec})
         await operator.reconcile()
         operator.now += timedelta(hours=13)
