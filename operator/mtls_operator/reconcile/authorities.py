@@ -73,7 +73,8 @@ def _advance(world: World, generations: Generations, given: Given, entropy: Entr
 def _wish(world: World, generations: Generations, given: Given) -> AuthorityWish:
     service, role = world.service, generations.role
     source = getattr(service.spec.authority, role)
-    request = mark(service.metadata.annotations.get(names.ANNOTATION_ROTATE_AUTHORITY, ""))
+    asked = service.metadata.annotations.get(names.ANNOTATION_ROTATE_AUTHORITY, "")
+    request = mark(asked)
     requested = request not in {"", generations.rotated_for}
     return AuthorityWish(
         duration=defaults.authority_duration(source),
@@ -81,7 +82,7 @@ def _wish(world: World, generations: Generations, given: Given) -> AuthorityWish
         foreign_wanted=source.secret_ref is not None,
         request=request,
         requested=requested,
-        distrust=requested and request.startswith(DISTRUST),
+        distrust=requested and asked.startswith(DISTRUST),
         longest=wanted_longest(world, role),
         propagation=defaults.propagation(service),
         uid=service.metadata.uid,

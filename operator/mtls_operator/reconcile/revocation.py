@@ -40,10 +40,11 @@ def revoke(world: World, keyring: Keyring) -> Keyring:
     gone = {*_left_the_policy(world, keyring), *losing} - present
     gone |= set(_recreated(world, keyring))
     ledger.update(dict.fromkeys(gone | (refused - ledger.keys()), moment))
-    request = mark(world.service.metadata.annotations.get(names.ANNOTATION_REISSUE, ""))
+    asked = world.service.metadata.annotations.get(names.ANNOTATION_REISSUE, "")
+    request = mark(asked)
     if request not in {"", keyring.reissued_for}:
         keyring = replace(keyring, reissued_for=request)
-        if request.startswith(REVOKE):
+        if asked.startswith(REVOKE):
             ledger.update(dict.fromkeys(present, moment))
     kept = {uri: at for uri, at in ledger.items() if uri in refused or world.now < _ends(keyring, at)}
     return replace(keyring, revoked=_bounded(kept, refused))

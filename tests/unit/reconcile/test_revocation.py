@@ -100,9 +100,10 @@ def test_a_client_that_is_removed_again_is_revoked_anew(settled: Universe) -> No
     assert revoked_at(settled) == settled.now + SECOND
 
 
-def test_a_request_to_revoke_refuses_all_leaves_and_issues_new_ones(settled: Universe) -> None:
+@pytest.mark.parametrize("value", ["leak", 1000 * "leak"], ids=["short", "long"])
+def test_a_request_to_revoke_refuses_all_leaves_and_issues_new_ones(settled: Universe, value: str) -> None:
     before = leaf(settled, BILLING), leaf(settled, SERVER)
-    annotate(settled, reissue="revoke/leak")
+    annotate(settled, reissue=f"revoke/{value}")
     settled.settle()
     at = revoked_at(settled)
     assert at == settled.now + SECOND

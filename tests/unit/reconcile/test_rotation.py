@@ -385,9 +385,10 @@ def test_a_longer_leaf_is_remembered_before_it_is_signed(settled: Universe) -> N
     assert state(settled)["client"]["longest"] == 90 * 3600
 
 
-def test_distrust_is_at_once_and_complete(served: Universe) -> None:
+@pytest.mark.parametrize("value", ["leak", 1000 * "leak"], ids=["short", "long"])
+def test_distrust_is_at_once_and_complete(served: Universe, value: str) -> None:
     former = {signing(served, role) for role in ("server", "client")}
-    annotate(served, rotate_authority="distrust/leak")
+    annotate(served, rotate_authority=f"distrust/{value}")
     served.settle()
     trusted = {*certificates(served, SERVER), *certificates(served, BILLING)}
     assert trusted == {signing(served, role) for role in ("server", "client")}
