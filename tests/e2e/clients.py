@@ -1,16 +1,20 @@
-"""Callers as people have them: openssl, curl, Python's http.client, Node's https."""
+"""Callers as people have them: openssl, curl, Python's http.client, Node's https, Java's HttpClient."""
 
 import http.client
 import json
+import os
 import socket
 import ssl
 import subprocess
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 
+JAVA_CLIENT = Path(__file__).parent / "java" / "Caller.java"
 NODE_CLIENT = Path(__file__).parent / "node" / "client.js"
 
 
@@ -103,6 +107,18 @@ def node(target: Target, files: Files) -> Outcome:
     return Outcome(answer.get("status"), answer.get("body", ""), answer.get("code", ""))
 
 
+def java(target: Target, stores: Path, password: str) -> Outcome:
+    """Send a request with Java's HttpClient, which reads the PKCS#12 stores in a folder."""
+    hosts = stores / "hosts"
+    hosts.write_text(f"{target.address} {target.name}\n")
+    files = [str(stores / "keystore.p12"), str(stores / "truststore.p12")]
+    command = ["java", f"-Djdk.net.hosts.file={hosts}", str(JAVA_CLIENT), *files]
+    command.append(f"https://{target.name}:{target.port}/")
+    result = _run(command, environment={"STORE_PASSWORD": password})
+    status, _, body = result.stdout.partition("\n")
+    return Outcome(int(status) if status else None, body, result.stderr.strip())
+
+
 class Connection(http.client.HTTPSConnection):
     """A connection of Python's http.client that goes to a target, whatever its name resolves to."""
 
@@ -135,6 +151,12 @@ class Connection(http.client.HTTPSConnection):
         assert response.status == 200, f"{response.status} {body!r}"
         return body
 
+    def wait_until_closed(self) -> None:
+        """Wait, with nothing asked, until the server closes it."""
+        assert self.sock
+        with closing(self), suppress(ConnectionError):
+            assert self.sock.recv(1) == b""
+
 
 def python(target: Target, files: Files, path: str = "/") -> Outcome:
     connection = Connection(target, files.context())
@@ -154,5 +176,15 @@ def certificate_says(certificate: Path | None, *question: str) -> str:
     return _run(["openssl", "x509", "-in", str(certificate), "-noout", *question], check=True).stdout.strip()
 
 
-def _run(command: list[str], *, stdin: str = "", check: bool = False) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=check, timeout=60)
+def _run(
+    command: list[str], *, stdin: str = "", check: bool = False, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        input=stdin,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=check,
+        timeout=60,
+    )

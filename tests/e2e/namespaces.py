@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.e2e.clients import Files, Target
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.manifests import counting_app
-from tests.e2e.reader import MTLS_SERVICE, SERVICE, Object, Reader
+from tests.e2e.reader import MTLS_SERVICE, SECRET, SERVICE, Object, Reader, decoded
 from tests.e2e.waiting import until
 
 PORT = 8443
@@ -44,6 +44,14 @@ class Namespace:
         status: Object = self.reader.get(MTLS_SERVICE, self.name, service).get("status", {})
         return status
 
+    def annotate(self, service: str, annotation: str) -> None:
+        """Write an annotation of ours, `name=value`, or remove it, `name-`."""
+        where = f"--namespace={self.name}"
+        self.kubectl("annotate", "--overwrite", f"mtls/{service}", f"mtls-operator.io/{annotation}", where)
+
+    def delete(self, what: str, name: str) -> None:
+        self.kubectl("delete", what, name, f"--namespace={self.name}")
+
     def dns_name(self, service: str) -> str:
         return f"{service}.{self.name}.svc"
 
@@ -58,8 +66,9 @@ class Namespace:
         return [Target(pod["status"]["podIP"], PORT, self.dns_name(service)) for pod in pods]
 
     def files(self, secret: str) -> Files:
-        """Write the contents of a Secret down as a pod that mounts it would see them."""
-        return Files.of(self.reader.data(self.name, secret), self.folder / secret)
+        """Write the contents of a Secret down as a pod that mounts it would see them; each version stays."""
+        found = self.reader.get(SECRET, self.name, secret)
+        return Files.of(decoded(found), self.folder / secret / found["metadata"]["resourceVersion"])
 
     def log(self, pod: str) -> list[str]:
         return self.kubectl("logs", pod, f"--namespace={self.name}").splitlines()
