@@ -21,7 +21,11 @@ CLIENTS = ("billing", "audit", "ledger")
 SPEC: dict[str, Any] = {
     "replicas": 2,
     "certificates": {"duration": "1h"},
-    "authority": {"server": {"generated": {"duration": "12h"}}, "client": {"generated": {"duration": "12h"}}},
+    "authority": {
+        "server": {"generated": {"duration": "12h"}},
+        "client": {"generated": {"duration": "12h"}},
+        "propagation": "1h",
+    },
     "clients": [{"name": "billing"}, {"name": "audit", "duration": "30m"}],
 }
 MOST_MINUTES = 90
