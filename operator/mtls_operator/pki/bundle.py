@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 MAX_CERTIFICATES: Final = 64
 MAX_BUNDLE_BYTES: Final = 256 * 1024
+MAX_REMEMBERED: Final = 4096
 MAX_REMEMBERED_BYTES: Final = 4 * 1024
 """Bundles up to this size are parsed once: a chain, or the few generations of an authority."""
 
@@ -50,7 +51,7 @@ def decode_bundle(
     return _decode(pem, limit) if len(pem) <= MAX_REMEMBERED_BYTES else _decode.__wrapped__(pem, limit)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=MAX_REMEMBERED)
 def _decode(pem: bytes, limit: int) -> tuple[x509.Certificate, ...]:
     """Read what is short enough; the same few bundles are read at every pass over a service."""
     labels = _BEGIN.findall(pem)
