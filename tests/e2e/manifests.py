@@ -19,6 +19,15 @@ def mtls_service(
     }
 
 
+def mtls_client(name: str, namespace: str, **spec: Any) -> Object:
+    return {
+        "apiVersion": "mtls-operator.io/v1alpha1",
+        "kind": "MTLSClient",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    }
+
+
 SHORT_LIVED = {"mtls-operator.io/allow-short-lived": "true"}
 
 

@@ -27,6 +27,7 @@ class Kind(NamedTuple):
 
 
 MTLS_SERVICE = Kind("MTLSService", "mtlsservices", "mtls-operator.io/v1alpha1")
+MTLS_CLIENT = Kind("MTLSClient", "mtlsclients", "mtls-operator.io/v1alpha1")
 SECRET = Kind("Secret", "secrets")
 POD = Kind("Pod", "pods")
 EVENT = Kind("Event", "events")
@@ -95,9 +96,7 @@ class Reader:
 
     def condition(self, namespace: str, service: str, kind: str) -> Object:
         """Return a condition of an MTLSService; an empty one when it has none of that type."""
-        status = (self.find(MTLS_SERVICE, namespace, service) or {}).get("status", {})
-        conditions = status.get("conditions", [])
-        return next((each for each in conditions if each["type"] == kind), {})
+        return condition(self.find(MTLS_SERVICE, namespace, service), kind)
 
     def is_ready(self, namespace: str, service: str) -> bool:
         observed = self.find(MTLS_SERVICE, namespace, service)
@@ -117,6 +116,12 @@ class Reader:
         attributes = {"kind": kind.name, "endpoint": kind.plural, "version": kind.version}
         known = type(kind.name, (NamespacedAPIObject,), attributes)
         return Query(self._api, known, namespace or all_)  # type: ignore[arg-type]
+
+
+def condition(observed: Object | None, kind: str) -> Object:
+    """Return a condition of that type; an empty one when there is none."""
+    conditions = (observed or {}).get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == kind), {})
 
 
 def decoded(secret: Object) -> dict[str, bytes]:

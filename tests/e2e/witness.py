@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.cluster.layout import Cluster
 from tests.e2e.reader import (
     EVENT,
+    MTLS_CLIENT,
     MTLS_SERVICE,
     POD,
     SECRET,
@@ -26,7 +27,7 @@ from tests.e2e.reader import (
     decoded,
 )
 
-PUBLIC = (MTLS_SERVICE, POD, *WORKLOAD, EVENT)
+PUBLIC = (MTLS_SERVICE, MTLS_CLIENT, POD, *WORKLOAD, EVENT)
 NEEDLE = 40
 """Characters of key material in a row that count as having said it."""
 PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----")

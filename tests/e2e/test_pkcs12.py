@@ -1,0 +1,56 @@
+"""A Java program calls the service with the stores of its Secret, and with nothing else."""
+
+import shutil
+from functools import partial
+
+import pytest
+
+from tests.cluster import packages
+from tests.e2e import clients
+from tests.e2e.clients import Outcome
+from tests.e2e.manifests import mtls_service
+from tests.e2e.namespaces import Namespace
+from tests.e2e.reader import Object
+from tests.e2e.waiting import until
+
+pytestmark = pytest.mark.e2e
+
+NAME = "orders"
+STORES = "billing-stores"
+BILLING = {
+    "name": "billing",
+    "formats": [{"type": "PKCS12", "passwordSecretRef": {"name": STORES, "key": "password"}}],
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def java() -> None:
+    if not shutil.which("java"):
+        packages.require("default-jdk-headless")
+
+
+def test_a_java_program_calls_with_its_keystore_and_truststore(namespace: Namespace) -> None:
+    namespace.kubectl.apply(password(namespace, "changeit"))
+    namespace.apply_ready(mtls_service(NAME, namespace.name, replicas=1, clients=[BILLING]))
+    outcome = call(namespace, "changeit")
+    assert (outcome.status, outcome.json["client"]) == (200, "billing"), outcome.error
+
+    namespace.kubectl.apply(password(namespace, "correct horse battery staple"))
+    until("the new one opens them", partial(answers, namespace, "correct horse battery staple"), seconds=20)
+    assert "password was incorrect" in call(namespace, "changeit").error
+
+
+def password(namespace: Namespace, value: str) -> Object:
+    """Return the Secret that lends the operator a password."""
+    labels = {"mtls-operator.io/use": "password"}
+    metadata = {"name": STORES, "namespace": namespace.name, "labels": labels}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"password": value}}
+
+
+def call(namespace: Namespace, password: str) -> Outcome:
+    stores = namespace.files(f"{NAME}-client-billing").anchors.parent
+    return clients.java(namespace.target(NAME), stores, password)
+
+
+def answers(namespace: Namespace, password: str) -> bool:
+    return call(namespace, password).status == 200
