@@ -107,10 +107,12 @@ CHECKS: Final[tuple[Check, ...]] = (source_changed, profile_changed, requested, 
 def evaluate(generations: Generations, wish: AuthorityWish, checks: Sequence[Check] = CHECKS) -> Cause | None:
     """Say why a successor must be prepared; None: there is one, or need be none."""
     signing = generations.signing
-    if generations.next is not None or len(generations.retiring) >= MAX_RETIRING or wish.unusable:
+    if generations.next is not None or wish.unusable:
         return None
     if signing is None:
         return Cause("Lost", "its key is lost")
+    if len(generations.retiring) >= MAX_RETIRING:
+        return None
     return next(filter(None, (check(signing, generations, wish) for check in checks)), None)
 
 

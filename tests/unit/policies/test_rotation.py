@@ -78,6 +78,11 @@ def test_a_further_successor_waits(generations: Generations) -> None:
     assert reason(generations, replace(WISH, requested=True)) is None
 
 
+def test_a_lost_key_is_replaced_however_many_are_still_trusted() -> None:
+    lost = replace(GENERATIONS, signing=None, retiring=(RETIRING,) * MAX_RETIRING)
+    assert reason(lost, WISH) == "Lost"
+
+
 def test_an_unusable_ca_of_the_users_own_changes_nothing() -> None:
     unusable = replace(WISH, foreign_wanted=True, now=NOW + 25 * DAY)
     assert reason(GENERATIONS, unusable) is None
