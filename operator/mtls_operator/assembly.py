@@ -29,10 +29,10 @@ from mtls_operator.reconcile.deadlines import Deadlines
 from mtls_operator.reconcile.engine import Engine
 from mtls_operator.reconcile.metrics import Metrics
 from mtls_operator.reconcile.pace import Pace
-from mtls_operator.reconcile.ports import Cluster, ClusterError, Ref
+from mtls_operator.reconcile.ports import Cluster, ClusterError, Key, Ref
 from mtls_operator.reconcile.queue import KeyedQueue
 from mtls_operator.reconcile.reconciler import Reconciler, Surroundings
-from mtls_operator.reconcile.store import Key, Store
+from mtls_operator.reconcile.store import Store
 from mtls_operator.reconcile.sweep import Sweeper, sweep_for_ever
 from mtls_operator.reconcile.watched import WATCHED
 

@@ -19,13 +19,15 @@ from .ports import (
     AlreadyExistsError,
     Cluster,
     ConflictError,
+    Key,
     Pods,
     Ref,
     RefusedError,
     UnavailableError,
+    ref_of,
 )
 from .roll import restarted, roll
-from .store import Key, Store, ref_of
+from .store import Store
 from .world import Delivery, Refused, Rolled
 
 WRITE_REFUSED = "WriteRefused"

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from .deadlines import Deadlines
 from .metrics import Metrics
-from .ports import ClusterError, Object, Resource, UnavailableError
+from .ports import ClusterError, Key, Object, Resource, UnavailableError
 from .queue import KeyedQueue
 from .reconciler import Reconciler
-from .store import Key, Store
+from .store import Store
 
 TICK = 0.5
 """Seconds between looks at the wall clock at most, so that a clock that jumps is noticed."""

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Literal, Protocol
 
 from .act import gather
-from .client_status import Answer
-from .consent import client_ref
 from .deadlines import within
+from .decide.consent import client_ref
 from .plan import STATUS_INTERVAL
 from .ports import MTLSCLIENT, Cluster, ConflictError, Object, Ref, RefusedError
+from .status.client import Answer
 from .store import Store
 
 logger = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from mtls_operator.api.settings import Settings
 from mtls_operator.api.types import MTLSClient, MTLSService
 
 from .act import Memory
-from .consent import admit, secret_ref
-from .ports import POD, SECRET, WORKLOAD, Object, Ref, Resource
+from .decide.consent import admit, secret_ref
+from .ports import POD, SECRET, WORKLOAD, Key, Object, Ref, Resource, ref_of
 from .references import references
-from .store import Holder, Key, Store, ref_of
+from .store import Holder, Store
 from .world import World
 
 _ESSENTIAL = ("serviceRef", "secretName")

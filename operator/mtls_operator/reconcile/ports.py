@@ -48,6 +48,19 @@ class Ref(NamedTuple):
     name: str
 
 
+def ref_of(resource: Resource, observed: Object) -> Ref:
+    """Return the name under which the API server knows the object."""
+    metadata = observed["metadata"]
+    return Ref(resource, metadata["namespace"], metadata["name"])
+
+
+class Key(NamedTuple):
+    """One MTLSService, whether it exists or is only named by an MTLSClient: the unit of reconciliation."""
+
+    namespace: str
+    name: str
+
+
 class ClusterError(Exception):
     """The API server did not do what was asked; the message says why, without any object's contents."""
 

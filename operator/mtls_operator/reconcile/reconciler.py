@@ -15,17 +15,17 @@ from mtls_operator.api.types import MTLSService
 from mtls_operator.pki.entropy import Entropy
 
 from .act import Actor
-from .client_status import answers
-from .consent import absent, withdraw
 from .deadlines import Deadlines, within
-from .decide import INVALID_SPEC, Report, decide
-from .hearsay import unconfirmed
+from .decide.consent import absent, withdraw
+from .decide.hearsay import unconfirmed
+from .decide.service import INVALID_SPEC, Report, decide
 from .herald import Herald, Recorder
 from .observe import observe
 from .plan import RETRY_REFUSED, RETRY_TAKEN, STATUS_INTERVAL, Notice, Problem
-from .ports import MTLSSERVICE, Cluster, ConflictError, Object, Ref, UnavailableError
-from .status import build_status, first_sight, notices
-from .store import Key, Store
+from .ports import MTLSSERVICE, Cluster, ConflictError, Key, Object, Ref, UnavailableError
+from .status.client import answers
+from .status.service import build_status, first_sight, notices
+from .store import Store
 from .world import World
 
 MOST_ROUNDS = 12

@@ -2,19 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from mtls_operator.api import names
 
 from .ownership import holder_uid
-from .ports import MTLSCLIENT, MTLSSERVICE, SECRET, Object, Ref, Resource
-
-
-class Key(NamedTuple):
-    """One MTLSService, whether it exists or is only named by an MTLSClient: the unit of reconciliation."""
-
-    namespace: str
-    name: str
+from .ports import MTLSCLIENT, MTLSSERVICE, SECRET, Key, Object, Ref, Resource, ref_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +127,6 @@ class Store:
                 del self._index[entry]
         if ref.resource == MTLSCLIENT:
             self._holders.pop(_holder_itself(known), None)
-
-
-def ref_of(resource: Resource, observed: Object) -> Ref:
-    """Return the name under which the API server knows the object."""
-    metadata = observed["metadata"]
-    return Ref(resource, metadata["namespace"], metadata["name"])
 
 
 def key_of(resource: Resource, observed: Object, home: str) -> Key | None:

@@ -11,10 +11,10 @@ from cryptography import x509
 
 from mtls_operator.api import defaults, names
 from mtls_operator.api.types import MTLSService
-from mtls_operator.reconcile.decide import Report
+from mtls_operator.reconcile.decide.service import Report
 from mtls_operator.reconcile.plan import Notice, Plan, Probe, Touch
 from mtls_operator.reconcile.ports import DEPLOYMENT, SECRET, Object, Ref
-from mtls_operator.reconcile.status import build_status
+from mtls_operator.reconcile.status.service import build_status
 from mtls_operator.reconcile.world import Delivery as Known
 from tests.unit.reconcile.universe import Universe, service_object
 

@@ -20,13 +20,15 @@ from mtls_operator.reconcile.ports import (
     AlreadyExistsError,
     ClusterError,
     ConflictError,
+    Key,
     Object,
     Ref,
     Resource,
     UnavailableError,
+    ref_of,
 )
 from mtls_operator.reconcile.reconciler import Reconciler, Surroundings
-from mtls_operator.reconcile.store import Key, Store, ref_of
+from mtls_operator.reconcile.store import Store
 from mtls_server.contract import State
 
 from .universe import SETTINGS, START, service_object

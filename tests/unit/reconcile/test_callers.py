@@ -13,7 +13,8 @@ from mtls_operator.api.settings import Settings
 from mtls_operator.api.types import MTLSService
 from mtls_operator.pki.authority import issue_authority
 from mtls_operator.pki.entropy import SYSTEM_ENTROPY
-from mtls_operator.reconcile.gates import gate
+from mtls_operator.reconcile.decide.gates import gate
+from mtls_operator.reconcile.decide.recovery import read_keyring
 from mtls_operator.reconcile.observe import observe
 from mtls_operator.reconcile.plan import Problem
 from mtls_operator.reconcile.ports import (
@@ -26,7 +27,6 @@ from mtls_operator.reconcile.ports import (
     RefusedError,
     UnavailableError,
 )
-from mtls_operator.reconcile.recovery import read_keyring
 from mtls_operator.reconcile.world import Refused
 from mtls_server.contract import Client, Policy, decode_policy
 

@@ -9,18 +9,17 @@ from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
 from mtls_operator.api.types import MTLSClient, MTLSService
 from mtls_operator.desired.metadata import held, owned
-from mtls_operator.reconcile.consent import (
+from mtls_operator.reconcile.decide.consent import (
     MOST_CALLERS,
     absent,
     admit,
     client_ref,
     withdraw,
 )
-from mtls_operator.reconcile.hearsay import unconfirmed
+from mtls_operator.reconcile.decide.hearsay import unconfirmed
 from mtls_operator.reconcile.ownership import Ownership, ownership
 from mtls_operator.reconcile.plan import RETRY_REFUSED, Problem
-from mtls_operator.reconcile.ports import MTLSCLIENT, MTLSSERVICE, SECRET, Object, Ref
-from mtls_operator.reconcile.store import Key, ref_of
+from mtls_operator.reconcile.ports import MTLSCLIENT, MTLSSERVICE, SECRET, Key, Object, Ref, ref_of
 from mtls_operator.reconcile.world import Refused, World
 
 from .universe import SETTINGS, START, client_object, service_object

@@ -10,7 +10,7 @@ from cryptography import x509
 from mtls_operator.api import names
 from mtls_operator.reconcile.plan import Create
 from mtls_operator.reconcile.ports import SECRET, SERVICE, SERVICE_ACCOUNT, Object, Ref
-from mtls_operator.reconcile.status import build_status
+from mtls_operator.reconcile.status.service import build_status
 
 from .universe import Universe, service_object
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from mtls_operator.reconcile.delivery import ASK_ALWAYS, PodReport, next_step
+from mtls_operator.reconcile.decide.delivery import ASK_ALWAYS, PodReport, next_step
 from mtls_operator.reconcile.plan import Plan
 from mtls_operator.reconcile.world import Delivery
 

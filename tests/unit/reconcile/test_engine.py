@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry
 
 from mtls_operator.reconcile.engine import Engine
 from mtls_operator.reconcile.metrics import Metrics
+from mtls_operator.reconcile.ports import Key
 from mtls_operator.reconcile.queue import KeyedQueue
-from mtls_operator.reconcile.store import Key
 
 from .api import ORDERS, Operator
 from .universe import START

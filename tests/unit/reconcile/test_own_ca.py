@@ -13,7 +13,7 @@ from mtls_operator.pki.authority import spki_digest
 from mtls_operator.pki.bundle import encode_bundle
 from mtls_operator.pki.keys import encode_key
 from mtls_operator.reconcile.ports import CONFIG_MAP, SECRET, Object, Ref
-from mtls_operator.reconcile.status import build_status, notices
+from mtls_operator.reconcile.status.service import build_status, notices
 from mtls_server.contract import decode_policy
 from tests.unit.policies.cas import Made, make_ca
 

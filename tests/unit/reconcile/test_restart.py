@@ -9,9 +9,9 @@ import pytest
 from mtls_operator.api import names
 from mtls_operator.api.types import Workload
 from mtls_operator.pki.validity import rfc3339
+from mtls_operator.reconcile.decide.restart import restarted_at_first
 from mtls_operator.reconcile.plan import Plan
 from mtls_operator.reconcile.ports import DEPLOYMENT, SECRET, Object, Ref, UnavailableError
-from mtls_operator.reconcile.restart import restarted_at_first
 
 from .api import ORDERS, Operator
 from .universe import Universe, service_object

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from mtls_operator.api import names
+from mtls_operator.reconcile.decide.recovery import read_keyring
+from mtls_operator.reconcile.decide.revocation import MAX_ENTRIES, revoke
 from mtls_operator.reconcile.plan import Delete, Replace
 from mtls_operator.reconcile.ports import SECRET, Ref
-from mtls_operator.reconcile.recovery import read_keyring
-from mtls_operator.reconcile.revocation import MAX_ENTRIES, revoke
 
 from .trust import AUTHORITY, BILLING, DAY, MINUTE, SERVER, annotate, leaf, policy, state
 from .universe import START, Universe, service_object

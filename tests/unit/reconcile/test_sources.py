@@ -15,9 +15,9 @@ from mtls_operator.pki.authority import Authority, Role
 from mtls_operator.pki.bundle import encode_bundle
 from mtls_operator.pki.generations import Generations
 from mtls_operator.pki.keys import encode_key
+from mtls_operator.reconcile.decide.sources import ending, wanted_authority
 from mtls_operator.reconcile.plan import Problem
 from mtls_operator.reconcile.ports import SECRET, Object, Ref
-from mtls_operator.reconcile.sources import ending, wanted_authority
 from mtls_operator.reconcile.world import World
 from tests.unit.policies.cas import Made, make_ca
 

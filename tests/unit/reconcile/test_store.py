@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from mtls_operator.api import names
-from mtls_operator.reconcile.ports import MTLSCLIENT, POD, SECRET, Object, Ref
-from mtls_operator.reconcile.store import Holder, Key, Store, key_of
+from mtls_operator.reconcile.ports import MTLSCLIENT, POD, SECRET, Key, Object, Ref
+from mtls_operator.reconcile.store import Holder, Store, key_of
 
 KEY = Key("shop", "orders")
 HOLDER = Holder("front", "uid-web")

@@ -13,8 +13,8 @@ from mtls_operator.api import names
 from mtls_operator.pki.authority import spki_digest
 from mtls_operator.pki.bundle import encode_bundle
 from mtls_operator.pki.keys import encode_key
+from mtls_operator.reconcile.decide.trust import Trust, decide_trust
 from mtls_operator.reconcile.ports import CONFIG_MAP, SECRET, Object, Ref, Resource
-from mtls_operator.reconcile.trust import Trust, decide_trust
 from mtls_server.contract import POLICY_VERSION, Policy, encode_policy
 from tests.unit.policies.cas import SERVER_AUTH, Made, make_ca
 

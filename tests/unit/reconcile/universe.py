@@ -13,12 +13,11 @@ from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
 from mtls_operator.api.types import MTLSService
 from mtls_operator.pki.entropy import SYSTEM_ENTROPY
-from mtls_operator.reconcile.decide import Report, decide
+from mtls_operator.reconcile.decide.service import Report, decide
 from mtls_operator.reconcile.plan import Apply, Create, Delete, Notice, Plan, Problem, Replace
-from mtls_operator.reconcile.ports import SECRET, Object, Ref
+from mtls_operator.reconcile.ports import SECRET, Object, Ref, ref_of
 from mtls_operator.reconcile.references import references
-from mtls_operator.reconcile.status import build_status
-from mtls_operator.reconcile.store import ref_of
+from mtls_operator.reconcile.status.service import build_status
 from mtls_operator.reconcile.world import Delivery, Rolled, World
 from mtls_server import contract
 

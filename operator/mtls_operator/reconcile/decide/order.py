@@ -3,11 +3,9 @@
 from dataclasses import replace
 
 from mtls_operator.api import names
-
-from .plan import Delete, Plan, Write
-from .ports import SECRET, Ref
-from .store import ref_of
-from .world import World
+from mtls_operator.reconcile.plan import Delete, Plan, Write
+from mtls_operator.reconcile.ports import SECRET, Ref, ref_of
+from mtls_operator.reconcile.world import World
 
 
 def server_first(world: World, plan: Plan) -> Plan:

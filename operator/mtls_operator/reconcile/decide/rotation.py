@@ -22,8 +22,7 @@ from mtls_operator.policies.rotation import (
     rotation_due,
     waiting_for,
 )
-
-from .plan import Notice
+from mtls_operator.reconcile.plan import Notice
 
 Make = Callable[[], Authority]
 """Makes a new authority, or returns the user's own."""

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 
 from mtls_operator.api import names
 from mtls_operator.pki.validity import rfc3339
+from mtls_operator.reconcile.plan import Plan, Problem
+from mtls_operator.reconcile.world import World
 
 from .leaves import LeafReport
-from .plan import Plan, Problem
-from .world import World
 
 RENEWAL_PAUSED = "RenewalPaused"
 

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from mtls_operator.api import names
+from mtls_operator.reconcile.plan import Plan, Probe, Touch
+from mtls_operator.reconcile.ports import POD, Object, Ref
+from mtls_operator.reconcile.secrets import decode_data
+from mtls_operator.reconcile.world import Delivery, World
 from mtls_server import contract
 
 from .gates import unfinished
-from .plan import Plan, Probe, Touch
-from .ports import POD, Object, Ref
-from .secrets import decode_data
-from .world import Delivery, World
 
 Step = Literal["ask", "touch"]
 

@@ -3,11 +3,18 @@
 from mtls_operator.api import names
 from mtls_operator.desired.drift import differs
 from mtls_operator.desired.workload import workload
-
-from .ownership import Ownership, ownership
-from .plan import Apply, Delete, Plan, name_taken
-from .ports import CREATE_ONLY, DEPLOYMENT, SERVICE_ACCOUNT, WORKLOAD, Object, Ref, Resource
-from .world import World
+from mtls_operator.reconcile.ownership import Ownership, ownership
+from mtls_operator.reconcile.plan import Apply, Delete, Plan, name_taken
+from mtls_operator.reconcile.ports import (
+    CREATE_ONLY,
+    DEPLOYMENT,
+    SERVICE_ACCOUNT,
+    WORKLOAD,
+    Object,
+    Ref,
+    Resource,
+)
+from mtls_operator.reconcile.world import World
 
 _BY_KIND = {resource.kind: resource for resource in WORKLOAD}
 

@@ -13,13 +13,13 @@ from typing import NamedTuple
 from mtls_operator.api import names
 from mtls_operator.api.types import Workload
 from mtls_operator.pki.validity import rfc3339
+from mtls_operator.reconcile.plan import Plan, Problem, Replace, Restart
+from mtls_operator.reconcile.ports import DAEMON_SET, DEPLOYMENT, SECRET, STATEFUL_SET, Object, Ref
+from mtls_operator.reconcile.secrets import decode_data
+from mtls_operator.reconcile.world import World
 from mtls_server.contract import CERTIFICATE, TRUST_ANCHORS
 
-from .plan import Plan, Problem, Replace, Restart
-from .ports import DAEMON_SET, DEPLOYMENT, SECRET, STATEFUL_SET, Object, Ref
-from .secrets import decode_data
 from .wanted import WantedLeaf
-from .world import World
 
 RESTART_FAILED = "RestartFailed"
 RETRY = timedelta(seconds=30)

@@ -7,6 +7,9 @@ from mtls_operator.api.problems import problems
 from mtls_operator.desired.keyring import ROLES, Keyring
 from mtls_operator.pki.entropy import Entropy
 from mtls_operator.pki.keys import KeyAlgorithm
+from mtls_operator.reconcile.plan import Plan, Problem
+from mtls_operator.reconcile.ports import Ref
+from mtls_operator.reconcile.world import Admission, World
 
 from .authorities import decide_authorities
 from .consent import withdraw
@@ -15,15 +18,12 @@ from .elsewhere import decide_elsewhere, decide_restarts_elsewhere
 from .leaves import LeafReport, decide_leaf, decide_obsolete
 from .order import server_first
 from .paused import hold, overdue
-from .plan import Plan, Problem
-from .ports import Ref
 from .restart import decide_restarts
 from .rotation import Rotation
 from .sources import ending
 from .trust import decide_trust
 from .wanted import WantedLeaf, wanted_leaves
 from .workload import decide_workload
-from .world import Admission, World
 
 INVALID_SPEC = "InvalidSpec"
 MOST_LEAVES: Mapping[KeyAlgorithm, int] = {"ECDSA": 100, "Ed25519": 100, "RSA": 2}

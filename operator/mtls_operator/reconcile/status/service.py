@@ -12,12 +12,11 @@ from mtls_operator.pki.bundle import fingerprint
 from mtls_operator.pki.generations import Generations
 from mtls_operator.pki.validity import rfc3339
 from mtls_operator.policies.rotation import PHASES
-
-from .decide import Report
-from .leaves import LeafReport
-from .plan import Notice, Problem
-from .ports import DEPLOYMENT, Object
-from .world import World
+from mtls_operator.reconcile.decide.leaves import LeafReport
+from mtls_operator.reconcile.decide.service import Report
+from mtls_operator.reconcile.plan import Notice, Problem
+from mtls_operator.reconcile.ports import DEPLOYMENT, Object
+from mtls_operator.reconcile.world import World
 
 MAX_CLIENTS = 50
 """Clients listed; a longer list would cost the API server dearly at each write."""

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mtls_operator.api.types import MTLSClient
+from mtls_operator.reconcile.decide.consent import client_ref, is_watched
+from mtls_operator.reconcile.decide.leaves import MISSING, LeafReport
+from mtls_operator.reconcile.decide.service import Report
+from mtls_operator.reconcile.plan import Notice, Problem
+from mtls_operator.reconcile.ports import Object
+from mtls_operator.reconcile.world import World
 
-from .consent import client_ref, is_watched
-from .decide import Report
-from .leaves import MISSING, LeafReport
-from .plan import Notice, Problem
-from .ports import Object
-from .status import Aspect, conditions, dates
-from .world import World
+from .service import Aspect, conditions, dates
 
 
 class Answer(NamedTuple):

@@ -13,13 +13,13 @@ from mtls_operator.desired.keyring import ROLES, Assumed, Keyring, decode_keyrin
 from mtls_operator.pki.authority import Role
 from mtls_operator.pki.bundle import decode_anchors, fingerprint
 from mtls_operator.pki.generations import Generations
+from mtls_operator.reconcile.ownership import Ownership, ownership
+from mtls_operator.reconcile.ports import Object
+from mtls_operator.reconcile.secrets import decode_data
+from mtls_operator.reconcile.world import World
 from mtls_server.contract import POLICY, TRUST_ANCHORS, decode_policy
 
 from .callers import callers
-from .ownership import Ownership, ownership
-from .ports import Object
-from .secrets import decode_data
-from .world import World
 
 MAX_REQUEST = 128
 """Most characters of a request that are kept as they are."""

@@ -18,14 +18,13 @@ from mtls_operator.pki.bundle import (
     encode_bundle,
 )
 from mtls_operator.policies.trust import Anchor, omission, refusal
+from mtls_operator.reconcile.ownership import Ownership, ownership
+from mtls_operator.reconcile.plan import Problem
+from mtls_operator.reconcile.ports import SECRET, Object, Resource
+from mtls_operator.reconcile.references import resolve, trust_reference
+from mtls_operator.reconcile.secrets import decode_data
+from mtls_operator.reconcile.world import World
 from mtls_server.contract import OWN_SOURCE, POLICY, TRUST_ANCHORS, decode_policy
-
-from .ownership import Ownership, ownership
-from .plan import Problem
-from .ports import SECRET, Object, Resource
-from .references import resolve, trust_reference
-from .secrets import decode_data
-from .world import World
 
 TRUST_MISSING: Final = "TrustMissing"
 TRUST_INVALID: Final = "TrustInvalid"

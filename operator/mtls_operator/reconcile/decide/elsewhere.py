@@ -6,15 +6,14 @@ from dataclasses import replace
 
 from mtls_operator.api.types import MTLSClient
 from mtls_operator.pki.entropy import Entropy
+from mtls_operator.reconcile.plan import NAME_TAKEN, RETRY_REFUSED, Create, Plan, Problem, Replace, Write
+from mtls_operator.reconcile.ports import Ref, ref_of
+from mtls_operator.reconcile.world import World
 
 from .consent import client_ref, name_taken
 from .leaves import LeafReport, decide_leaf
-from .plan import NAME_TAKEN, RETRY_REFUSED, Create, Plan, Problem, Replace, Write
-from .ports import Ref
 from .restart import decide_restarts
-from .store import ref_of
 from .wanted import WantedLeaf
-from .world import World
 
 
 def decide_elsewhere(

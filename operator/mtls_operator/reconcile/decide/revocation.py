@@ -10,14 +10,14 @@ from mtls_operator.api import names
 from mtls_operator.desired.keyring import MARGIN, Keyring
 from mtls_operator.pki.bundle import decode_bundle
 from mtls_operator.pki.extensions import extension
+from mtls_operator.reconcile.ownership import Ownership, made_by_us, ownership
+from mtls_operator.reconcile.secrets import decode_data
+from mtls_operator.reconcile.world import World
 from mtls_server.contract import CERTIFICATE, POLICY, Policy, decode_policy
 
 from .callers import callers, mtlsclient_uri, revoked_identities
 from .consent import created_at, has_certificate, obsolete
-from .ownership import Ownership, made_by_us, ownership
 from .recovery import mark, server_secret
-from .secrets import decode_data
-from .world import World
 
 REVOKE = "revoke/"
 """With this a request for re-issue begins that also refuses what was issued before it."""

@@ -7,13 +7,13 @@ or taken over, and an identity that is revoked, interrupt whoever uses them.
 from collections.abc import Iterator
 
 from mtls_operator.api import names
+from mtls_operator.reconcile.ownership import Ownership, ownership
+from mtls_operator.reconcile.ports import MTLSCLIENT, MTLSSERVICE, Ref
+from mtls_operator.reconcile.world import World
 
 from .callers import callers
 from .consent import QUOTA_EXCEEDED, client_ref, is_watched, obsolete, own_secrets
-from .ownership import Ownership, ownership
-from .ports import MTLSCLIENT, MTLSSERVICE, Ref
 from .revocation import stored_policy
-from .world import World
 
 
 def unconfirmed(world: World) -> frozenset[Ref]:

@@ -17,15 +17,15 @@ from mtls_operator.pki.leaf import LeafProfile, client_profile, server_profile
 from mtls_operator.pki.validity import rfc3339
 from mtls_operator.policies.authority import LEAVES_LEFT, Candidate, assemble, evaluate
 from mtls_operator.policies.foreign import is_self_signed
+from mtls_operator.reconcile.plan import Problem
+from mtls_operator.reconcile.ports import SECRET, Ref
+from mtls_operator.reconcile.references import resolve
+from mtls_operator.reconcile.secrets import decode_data
+from mtls_operator.reconcile.world import World
 from mtls_server.contract import CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS
 
 from .callers import callers, client_uri
-from .plan import Problem
-from .ports import SECRET, Ref
 from .recovery import wanted_longest
-from .references import resolve
-from .secrets import decode_data
-from .world import World
 
 AUTHORITY_MISSING: Final = "AuthorityMissing"
 AUTHORITY_INVALID: Final = "AuthorityInvalid"

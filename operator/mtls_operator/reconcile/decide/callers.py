@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from mtls_operator.api import defaults, names
 from mtls_operator.api.types import ClientFormat, MTLSClient, Workload
+from mtls_operator.reconcile.ports import SECRET, Ref
+from mtls_operator.reconcile.world import Admitted, World
 
 from .consent import client_ref, secret_ref
-from .ports import SECRET, Ref
-from .world import Admitted, World
 
 
 @dataclass(frozen=True, slots=True)

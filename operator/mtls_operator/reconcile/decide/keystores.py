@@ -9,12 +9,11 @@ from mtls_operator.desired.secrets import KEYSTORE, TRUSTSTORE
 from mtls_operator.pki.bundle import decode_bundle
 from mtls_operator.pki.keys import decode_key
 from mtls_operator.pki.keystore import check_password, encode_keystore, encode_truststore, keystore_seal
-
-from .plan import Problem
-from .ports import SECRET, Ref
-from .references import resolve
-from .secrets import decode_data
-from .world import World
+from mtls_operator.reconcile.plan import Problem
+from mtls_operator.reconcile.ports import SECRET, Ref
+from mtls_operator.reconcile.references import resolve
+from mtls_operator.reconcile.secrets import decode_data
+from mtls_operator.reconcile.world import World
 
 PASSWORD_MISSING = "PasswordMissing"  # noqa: S105 - a reason in status
 

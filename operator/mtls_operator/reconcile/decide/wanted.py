@@ -13,13 +13,13 @@ from mtls_operator.pki.bundle import encode_bundle
 from mtls_operator.pki.generations import Generations
 from mtls_operator.pki.keys import KeyProfile
 from mtls_operator.pki.leaf import LeafProfile, client_profile, server_profile
+from mtls_operator.reconcile.ports import SECRET, Ref
+from mtls_operator.reconcile.world import World
 from mtls_server.contract import OWN_SOURCE, Client, encode_policy
 
 from .callers import Caller, callers
 from .keystores import WantedStores, wanted_stores
-from .ports import SECRET, Ref
 from .trust import Trust
-from .world import World
 
 
 @dataclass(frozen=True, slots=True)

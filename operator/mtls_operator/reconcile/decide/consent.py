@@ -7,12 +7,10 @@ from datetime import datetime
 from mtls_operator.api import defaults, names
 from mtls_operator.api.settings import Settings
 from mtls_operator.api.types import ClientNamespace, Metadata, MTLSClient, MTLSService
-
-from .ownership import Ownership, holder_uid, made_by_us, ownership
-from .plan import NAME_TAKEN, RETRY_REFUSED, Delete, Plan, Problem
-from .ports import MTLSCLIENT, MTLSSERVICE, SECRET, Object, Ref
-from .store import Key, ref_of
-from .world import Admission, Admitted, World
+from mtls_operator.reconcile.ownership import Ownership, holder_uid, made_by_us, ownership
+from mtls_operator.reconcile.plan import NAME_TAKEN, RETRY_REFUSED, Delete, Plan, Problem
+from mtls_operator.reconcile.ports import MTLSCLIENT, MTLSSERVICE, SECRET, Key, Object, Ref, ref_of
+from mtls_operator.reconcile.world import Admission, Admitted, World
 
 NOT_PERMITTED = "NotPermitted"
 QUOTA_EXCEEDED = "QuotaExceeded"

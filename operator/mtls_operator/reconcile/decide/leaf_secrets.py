@@ -10,15 +10,15 @@ from mtls_operator.desired.metadata import held, kept
 from mtls_operator.pki.bundle import decode_anchors
 from mtls_operator.pki.renewal import renewal_time
 from mtls_operator.pki.validity import rfc3339
+from mtls_operator.reconcile.ownership import Ownership, ownership
+from mtls_operator.reconcile.ports import Object
+from mtls_operator.reconcile.world import World
 
 from .gates import trust_since
 from .keystores import Stores, stores
 from .material import Material, Stored
-from .ownership import Ownership, ownership
-from .ports import Object
 from .restart import restarted_at_first
 from .wanted import WantedLeaf
-from .world import World
 
 
 def leaf_secret(

@@ -11,17 +11,17 @@ from mtls_operator.pki.authority import Authority, issue_authority
 from mtls_operator.pki.entropy import Entropy
 from mtls_operator.pki.generations import Generations
 from mtls_operator.policies.rotation import DISTRUST, AuthorityWish
+from mtls_operator.reconcile.ownership import Ownership, ownership
+from mtls_operator.reconcile.plan import Create, Notice, Plan, Problem, Replace, name_taken
+from mtls_operator.reconcile.ports import SECRET, Object, Ref
+from mtls_operator.reconcile.secrets import decode_data, merged, metadata_differs
+from mtls_operator.reconcile.world import World
 
 from .gates import gate
-from .ownership import Ownership, ownership
-from .plan import Create, Notice, Plan, Problem, Replace, name_taken
-from .ports import SECRET, Object, Ref
 from .recovery import mark, read_keyring, wanted_longest
 from .revocation import next_end, revoke
 from .rotation import Rotation, advance
-from .secrets import decode_data, merged, metadata_differs
 from .sources import AUTHORITY_INVALID, Given, next_look, wanted_authority
-from .world import World
 
 
 def decide_authorities(world: World, entropy: Entropy) -> tuple[Keyring | None, tuple[Rotation, ...], Plan]:

@@ -15,16 +15,16 @@ from mtls_operator.pki.keys import encode_key
 from mtls_operator.pki.leaf import issue_leaf
 from mtls_operator.pki.renewal import last_moment, succession_time
 from mtls_operator.policies.leaf import LeafInput, StoredLeaf, evaluate
+from mtls_operator.reconcile.ownership import Ownership, made_by_us, ownership
+from mtls_operator.reconcile.plan import Create, Delete, Notice, Plan, Problem, Replace, name_taken
+from mtls_operator.reconcile.ports import SECRET, Ref
+from mtls_operator.reconcile.secrets import decode_data, differences, merged
+from mtls_operator.reconcile.world import World
 from mtls_server.contract import CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS
 
 from .leaf_secrets import is_known, leaf_secret, renewal_time_of
 from .material import MAX_REASON, Material, Stored
-from .ownership import Ownership, made_by_us, ownership
-from .plan import Create, Delete, Notice, Plan, Problem, Replace, name_taken
-from .ports import SECRET, Ref
-from .secrets import decode_data, differences, merged
 from .wanted import WantedLeaf
-from .world import World
 
 CONTENTS_CHANGED = "ContentsChanged"
 CANNOT_ISSUE = "CannotIssue"

@@ -7,9 +7,8 @@ from cryptography import x509
 
 from mtls_operator.api import names
 from mtls_operator.pki.bundle import decode_anchors
+from mtls_operator.reconcile.ports import Object
 from mtls_server.contract import CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS
-
-from .ports import Object
 
 MAX_REASON = 1024
 """Most characters of the annotation that says why; longer ones are not ours."""

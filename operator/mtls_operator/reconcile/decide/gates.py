@@ -8,14 +8,14 @@ from mtls_operator.pki.authority import Authority, Role
 from mtls_operator.pki.bundle import encode_bundle
 from mtls_operator.pki.generations import Generations
 from mtls_operator.policies.rotation import Gate, PodTrust
+from mtls_operator.reconcile.ownership import Ownership, made_by_us, ownership
+from mtls_operator.reconcile.ports import SECRET, Object, Ref
+from mtls_operator.reconcile.secrets import decode_data
+from mtls_operator.reconcile.world import Delivery, World
 from mtls_server.contract import TRUST_ANCHORS
 
 from .callers import Caller, callers
-from .ownership import Ownership, made_by_us, ownership
-from .ports import SECRET, Object, Ref
 from .restart import awaits_restart
-from .secrets import decode_data
-from .world import Delivery, World
 
 SKEW = timedelta(minutes=5)
 """By how much the clock of whoever led before may have been ahead."""

@@ -1,0 +1,1 @@
+"""Decide the next steps for one service: pure functions of the world."""

@@ -1,0 +1,1 @@
+"""Say what is: the status of a service, and of each MTLSClient that calls it."""
