@@ -1,16 +1,15 @@
 """Carry out a plan: every write on its own, what the API server answers taken in at once."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from mtls_operator.api import names
-from mtls_operator.api.types import MTLSClient, MTLSService
+from mtls_operator.api.types import MTLSService
 
+from .memory import Memory, Taken
 from .metrics import Metrics
 from .ownership import Owner, Ownership, ownership
 from .pace import Pace
@@ -27,43 +26,13 @@ from .ports import (
     ref_of,
 )
 from .roll import restarted, roll
+from .steps import Step, gather
 from .store import Store
 from .world import Delivery, Refused, Rolled
 
 WRITE_REFUSED = "WriteRefused"
-MOST_AT_ONCE = 8
-"""Steps of one service under way, so that one with a thousand clients lets others, and the Lease, through."""
-
-Step = Callable[[], Awaitable[Problem | None]]
 
 logger = logging.getLogger(__name__)
-
-
-class Taken(NamedTuple):
-    """A name that is not ours."""
-
-    seen: datetime
-    """When that was last seen."""
-    wanted_by: Owner
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What only this process knows of a service; found out anew after a restart."""
-
-    deliveries: dict[str, Delivery] = field(default_factory=dict)
-    """Pod UID to delivery."""
-    taken: dict[Ref, Taken] = field(default_factory=dict)
-    refused: dict[Ref, Refused] = field(default_factory=dict)
-    """Secret of an MTLSClient to why it could not be written."""
-    live: set[Ref] = field(default_factory=set)
-    """What was read live in this pass."""
-    clients: dict[tuple[str, str], MTLSClient] = field(default_factory=dict)
-    """UID and resourceVersion to MTLSClient: there may be many, of namespaces that nobody consents to."""
-    rolled: dict[Ref, Rolled] = field(default_factory=dict)
-    """Workload of ``restart`` to what came of the last look at it."""
-    unchanged: dict[Ref, str] = field(default_factory=dict)
-    """Object to the resourceVersion at which applying what is wanted changed nothing."""
 
 
 class Actor:
@@ -242,21 +211,6 @@ class Actor:
             if known.touched_at is not None and known.served != state.digest == known.wanted:
                 self._metrics.deliveries.observe((now - known.touched_at).total_seconds())
         deliveries[probe.uid] = outcome
-
-
-async def gather(steps: Iterable[Step]) -> tuple[Problem, ...]:
-    """Take all steps, a few at a time; return the problems found, or raise what one of them raised."""
-    slots = asyncio.Semaphore(MOST_AT_ONCE)
-
-    async def in_turn(step: Step) -> Problem | None:
-        async with slots:
-            return await step()
-
-    outcomes = await asyncio.gather(*map(in_turn, steps), return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-    return tuple(outcome for outcome in outcomes if isinstance(outcome, Problem))
 
 
 def _keeps_pace(write: Write) -> bool:

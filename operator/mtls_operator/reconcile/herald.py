@@ -6,12 +6,12 @@ from datetime import datetime
 from functools import partial
 from typing import Literal, Protocol
 
-from .act import gather
 from .deadlines import within
 from .decide.consent import client_ref
 from .plan import STATUS_INTERVAL
 from .ports import MTLSCLIENT, Cluster, ConflictError, Object, Ref, RefusedError
 from .status.client import Answer
+from .steps import gather
 from .store import Store
 
 logger = logging.getLogger(__name__)

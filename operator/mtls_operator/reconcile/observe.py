@@ -10,8 +10,8 @@ from mtls_operator.api import names
 from mtls_operator.api.settings import Settings
 from mtls_operator.api.types import MTLSClient, MTLSService
 
-from .act import Memory
 from .decide.consent import admit, secret_ref
+from .memory import Memory
 from .ports import POD, SECRET, WORKLOAD, Key, Object, Ref, Resource, ref_of
 from .references import references
 from .store import Holder, Store

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from mtls_operator.api import names
-from mtls_operator.reconcile.act import MOST_AT_ONCE
 from mtls_operator.reconcile.ports import (
     DEPLOYMENT,
     MTLSSERVICE,
@@ -19,6 +18,7 @@ from mtls_operator.reconcile.ports import (
     Resource,
     UnavailableError,
 )
+from mtls_operator.reconcile.steps import MOST_AT_ONCE
 
 from .api import ORDERS, Operator
 from .universe import service_object
