@@ -3,48 +3,39 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
 
 from cryptography import x509
 
-from mtls_operator.api import names
 from mtls_operator.pki.authority import Authority, is_issued_by
 from mtls_operator.pki.bundle import decode_anchors, decode_bundle, encode_bundle
 from mtls_operator.pki.entropy import Entropy
 from mtls_operator.pki.keys import encode_key
 from mtls_operator.pki.leaf import issue_leaf
 from mtls_operator.pki.renewal import last_moment, succession_time
-from mtls_operator.policies.leaf import LeafInput, StoredLeaf, evaluate
 from mtls_operator.reconcile.ownership import Ownership, made_by_us, ownership
-from mtls_operator.reconcile.plan import Create, Delete, Notice, Plan, Problem, Replace, name_taken
+from mtls_operator.reconcile.plan import Create, Delete, Plan, Problem, Replace, name_taken
 from mtls_operator.reconcile.ports import SECRET, Ref
 from mtls_operator.reconcile.secrets import decode_data, differences, merged
 from mtls_operator.reconcile.world import World
-from mtls_server.contract import CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS
+from mtls_server.contract import TRUST_ANCHORS
 
-from .leaf_secrets import is_known, leaf_secret, renewal_time_of
+from .causes import (
+    AUTHORITY_LOST,
+    CONTENTS_CHANGED,
+    MISSING,
+    STILL_SERVING,
+    TRUST_CHANGED,
+    Cause,
+    find_cause,
+    is_succession,
+    notice_of,
+    requested,
+)
+from .leaf_secrets import leaf_secret, renewal_time_of
 from .material import MAX_REASON, Material, Stored
 from .wanted import WantedLeaf
 
-CONTENTS_CHANGED = "ContentsChanged"
 CANNOT_ISSUE = "CannotIssue"
-TRUST_CHANGED = "TrustChanged"
-AUTHORITY_LOST = "AuthorityLost"
-ROUTINE = frozenset({"RenewalDue", TRUST_CHANGED})
-"""Reasons that make no Event: a write per renewal, for what status and log say anyway."""
-STILL_SERVING = frozenset({"ProfileChanged", "Requested", "RenewalDue", CONTENTS_CHANGED, TRUST_CHANGED})
-"""Reasons for a new leaf while the stored one is as good as ever to whoever verifies it."""
-
-
-class Cause(NamedTuple):
-    """Why a leaf Secret is written."""
-
-    reason: str
-    message: str
-
-
-MISSING = Cause("Missing", "there is no such Secret")
-TAKEN_OVER = Cause("TakenOver", "it was left by a former MTLSService of this name, whose keys are never used")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +80,7 @@ def _decide_ours(
     signer = wanted.generations.signing or wanted.generations.next
     if signer is None:
         return _cannot_issue(wanted, f"there is no {wanted.generations.role} authority that could sign")
-    cause = _cause(world, wanted, signer, stored)
+    cause = find_cause(world, wanted, signer, stored)
     if stored is not None and cause is None:
         return _keep(world, wanted, stored, may_write=may_issue)
     cause = cause or MISSING
@@ -116,36 +107,6 @@ def decide_obsolete(world: World, wanted: Collection[Ref]) -> Plan:
     return Plan(writes=tuple(writes))
 
 
-def _cause(world: World, wanted: WantedLeaf, signer: Authority, stored: Stored | None) -> Cause | None:
-    if stored is not None and ownership(stored.observed, world.service) is Ownership.ABANDONED:
-        return TAKEN_OVER
-    generations = wanted.generations
-    violation = evaluate(
-        LeafInput(
-            stored=StoredLeaf(
-                certificate_pem=stored.data.get(CERTIFICATE, b""),
-                key_pem=stored.data.get(PRIVATE_KEY, b""),
-                duration=stored.annotation(names.ANNOTATION_DURATION) or None,
-                requested=stored.annotation(names.ANNOTATION_REISSUE),
-            )
-            if stored
-            else None,
-            profile=wanted.profile,
-            authority=signer,
-            former=generations.former,
-            since=generations.since if generations.signing else None,
-            longest=generations.longest,
-            not_before=wanted.not_before,
-            duration=wanted.duration,
-            renew_before=wanted.renew_before,
-            requested=_requested(world),
-            uid=world.service.metadata.uid,
-            now=world.now,
-        )
-    )
-    return Cause(violation.reason, violation.message) if violation else None
-
-
 def _keep(world: World, wanted: WantedLeaf, stored: Stored, *, may_write: bool) -> tuple[LeafReport, Plan]:
     """Keep the leaf, and mend what is around it."""
     material = _with_intermediates(wanted, stored.material)
@@ -169,13 +130,9 @@ def _write(
 ) -> tuple[LeafReport, Plan]:
     reason = f"{cause.reason}: {cause.message}"[:MAX_REASON]
     body = leaf_secret(world, wanted, material, stored, reason)
-    notice = _notice(world, wanted, stored, cause)
+    notice = notice_of(world, wanted, stored, cause)
     write = Replace(SECRET, merged(body, stored.observed), notice) if stored else Create(SECRET, body, notice)
     return _report_until_written(world, wanted, stored, cause), Plan(writes=(write,))
-
-
-def _requested(world: World) -> str:
-    return world.service.metadata.annotations.get(names.ANNOTATION_REISSUE, "")
 
 
 def _cannot_issue(wanted: WantedLeaf, why: str) -> tuple[LeafReport, Plan]:
@@ -192,7 +149,7 @@ def _issue(world: World, wanted: WantedLeaf, signer: Authority, entropy: Entropy
         key=encode_key(leaf.key),
         leaf=leaf.certificate,
         duration=str(int(wanted.duration.total_seconds())),
-        requested=_requested(world),
+        requested=requested(world),
     )
 
 
@@ -236,28 +193,11 @@ def _next_look(world: World, wanted: WantedLeaf, leaf: x509.Certificate) -> date
     return min((moment for moment in moments if moment > world.now), default=None)
 
 
-def _notice(world: World, wanted: WantedLeaf, stored: Stored | None, cause: Cause) -> Notice | None:
-    if wanted.generations.signing is None and cause.reason not in {CONTENTS_CHANGED, TRUST_CHANGED}:
-        message = f"Secret {wanted.ref.name} was signed by an authority that not all trust yet, lest it end"
-        return Notice("Warning", AUTHORITY_LOST, message)
-    first_issue = cause.reason == MISSING.reason and not is_known(world, wanted)
-    if first_issue or cause.reason in ROUTINE or _is_succession(wanted, stored, cause):
-        return None
-    return Notice("Normal", cause.reason, f"Secret {wanted.ref.name} was written: {cause.message}")
-
-
-def _is_succession(wanted: WantedLeaf, stored: Stored | None, cause: Cause) -> bool:
-    """Whether a leaf gives way to one of a new authority, which is told of once, not for each leaf."""
-    if stored is None or cause.reason != "WrongAuthority":
-        return False
-    return wanted.generations.was_signed_before(stored.material.leaf)
-
-
 def _report_until_written(
     world: World, wanted: WantedLeaf, stored: Stored | None, cause: Cause
 ) -> LeafReport:
     """Report what is stored: the write may be refused."""
-    if stored and (cause.reason in STILL_SERVING or _is_succession(wanted, stored, cause)):
+    if stored and (cause.reason in STILL_SERVING or is_succession(wanted, stored, cause)):
         return _report(world, wanted, stored.material.leaf, stored.reason)
     return LeafReport(wanted.ref.name, wanted.client, problem=Problem(*cause))
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mtls_operator.api.types import MTLSClient
+from mtls_operator.reconcile.decide.causes import MISSING
 from mtls_operator.reconcile.decide.consent import client_ref, is_watched
-from mtls_operator.reconcile.decide.leaves import MISSING, LeafReport
+from mtls_operator.reconcile.decide.leaves import LeafReport
 from mtls_operator.reconcile.decide.service import Report
 from mtls_operator.reconcile.plan import Notice, Problem
 from mtls_operator.reconcile.ports import Object
