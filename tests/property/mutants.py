@@ -112,8 +112,8 @@ MUTANTS = (
     Mutant(
         "a successor is prepared over one that is prepared already",
         "policies/rotation.py",
-        "    if generations.next is not None or len(",
-        "    if len(",
+        "    if generations.next is not None or wish.unusable:\n",
+        "    if wish.unusable:\n",
     ),
     Mutant(
         "the gate is skipped hours before the end",
@@ -124,7 +124,7 @@ MUTANTS = (
     Mutant(
         "where a key is lost, the successor signs at once",
         "reconcile/decide/leaves.py",
-        "    return world.now >= last_moment(_stored_material(stored).leaf, wanted.duration)\n",
+        "    return world.now >= last_moment(stored.material.leaf, wanted.duration)\n",
         "    return True\n",
     ),
     Mutant(
@@ -165,8 +165,8 @@ MUTANTS = (
     ),
     Mutant(
         "the age of a bundle is not renewed with its anchors",
-        "reconcile/decide/leaves.py",
-        "    if stored is None or not _anchors(stored) >= set(decode_anchors(wanted.anchors)):\n",
+        "reconcile/decide/leaf_secrets.py",
+        "    if stored is None or not stored.anchors >= set(decode_anchors(wanted.anchors)):\n",
         "    if stored is None:\n",
     ),
 )
