@@ -27,6 +27,7 @@ class PodClient:
             connector=aiohttp.TCPConnector(force_close=True, limit=16),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
+            auto_decompress=False,  # what is short on the wire could be without bounds once it is inflated
         )
 
     async def __aenter__(self) -> Self:
@@ -49,7 +50,7 @@ class PodClient:
             raise UnavailableError(f"pod did not answer within {_TIMEOUT.total:.0f} s") from None
         except (aiohttp.ClientError, OSError) as trouble:
             raise UnavailableError(f"pod cannot be reached: {type(trouble).__name__}") from None
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             raise UnavailableError("pod answered something that is no state") from None
         except ValueError:
             raise UnavailableError("pod has no usable address") from None

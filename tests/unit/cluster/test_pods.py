@@ -1,6 +1,7 @@
 """What pods answer, and what we make of it."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -21,6 +22,9 @@ STATE = State(
     anchors=("ef",),
     last_reload=ReloadState("ok"),
 )
+NESTED = msgspec.json.encode(STATE)[:-1] + b',"more":' + 60_000 * b"["
+BOMB = gzip.compress(bytes(32 << 20))
+"""Half of what is read at most, and five hundred times that once it is inflated."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -58,6 +62,8 @@ async def test_a_pod_says_what_it_serves(address: str) -> None:
         (answering(b"", 302, Location="http://127.0.0.1/secret"), "pod answered HTTP 302"),
         (answering(b"{}"), "pod answered something that is no state"),
         (answering(b"hello"), "pod answered something that is no state"),
+        (answering(NESTED), "pod answered something that is no state"),
+        (answering(BOMB, **{"Content-Encoding": "gzip"}), "pod answered something that is no state"),
         (answering(b" " * 70_000 + msgspec.json.encode(STATE)), "pod answered more than 65536 bytes"),
     ],
 )
