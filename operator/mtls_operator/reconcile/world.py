@@ -11,7 +11,7 @@ from mtls_operator.api.types import ClientNamespace, MTLSClient, MTLSService
 from mtls_server.contract import State
 
 from .plan import Problem
-from .ports import SECRET, Object, Ref
+from .ports import DEPLOYMENT, SECRET, Object, Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +140,8 @@ class World:
     def secret(self, name: str) -> Object | None:
         """Return the Secret of this name in the service's namespace."""
         return self.secrets.get(Ref(SECRET, self.service.metadata.namespace, name))
+
+    @property
+    def deployment(self) -> Object | None:
+        """Return the Deployment of the server."""
+        return self.workload.get((DEPLOYMENT.kind, self.service.metadata.name))

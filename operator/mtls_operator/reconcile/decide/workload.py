@@ -47,7 +47,7 @@ def decide_workload(world: World, restart: str = "") -> Plan:
 
 def _restarted_for(world: World) -> str:
     """Return what the pods were last replaced for: without it, they would be once more."""
-    deployment = world.workload.get((DEPLOYMENT.kind, world.service.metadata.name), {})
+    deployment = world.deployment or {}
     template = (deployment.get("spec") or {}).get("template") or {}
     annotations = (template.get("metadata") or {}).get("annotations") or {}
     return str(annotations.get(names.ANNOTATION_RESTARTED_FOR, ""))

@@ -12,7 +12,8 @@ from mtls_operator.reconcile.plan import Notice, Problem
 from mtls_operator.reconcile.ports import Object
 from mtls_operator.reconcile.world import World
 
-from .service import Aspect, conditions, dates
+from .conditions import Aspect, conditions
+from .service import dates
 
 
 class Answer(NamedTuple):
