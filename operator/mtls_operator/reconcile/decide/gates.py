@@ -1,7 +1,7 @@
 """Who trusts the next authority already: pods say so themselves, callers get time."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from mtls_operator.api import names
 from mtls_operator.pki.authority import Authority, Role
@@ -57,9 +57,10 @@ def trust_since(secret: Object, now: datetime) -> datetime:
     text = (secret["metadata"].get("annotations") or {}).get(names.ANNOTATION_TRUST_SINCE, "")
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        since = moment.astimezone(UTC)  # which fails of years that there are only elsewhere
+    except (ValueError, OverflowError):
         return now
-    return moment if moment.tzinfo and moment <= now + SKEW else now
+    return since if moment.tzinfo and since <= now + SKEW else now
 
 
 def unfinished(pods: tuple[Object, ...]) -> Iterator[Object]:
