@@ -16,6 +16,7 @@ from mtls_operator.pki.leaf import Leaf, LeafProfile, client_profile, issue_leaf
 from tests.unit.policies.cas import make_ca
 
 HOST = "orders.shop.svc"
+LONG_HOST = "x" * 63 + ".example"
 URI = "spiffe://cluster.local/ns/shop/mtlsservice/orders/client/billing"
 DAY = timedelta(days=1)
 KEYS = {
@@ -61,6 +62,7 @@ def cases(folder: Path) -> Iterator[Case]:
         yield writer.case(f"{name} of another authority", "client", servers, client, accepted=False)
         yield from _wrong(writer, name, key, now)
     yield from _rotated(writer, now)
+    yield from _unnamed(writer, now)
     for name, key in KEYS.items():
         yield from _below_a_root(writer, name, key, now)
 
@@ -113,6 +115,15 @@ def _rotated(writer: "_Writer", now: datetime) -> Iterator[Case]:
         )
 
 
+def _unnamed(writer: "_Writer", now: datetime) -> Iterator[Case]:
+    """Where a name is too long for a subject, there is none, and the alternative names are critical."""
+    key, servers, clients = KEYS["ecdsa-256"], _authority("server", now), _authority("client", now)
+    server = issue_leaf(servers, server_profile([LONG_HOST], [], key), DAY, now, SYSTEM_ENTROPY)
+    yield writer.case("server without subject", "server", servers, server, accepted=True, host=LONG_HOST)
+    client = issue_leaf(clients, client_profile("c" * 65, URI, key), DAY, now, SYSTEM_ENTROPY)
+    yield writer.case("client without subject", "client", clients, client, accepted=True)
+
+
 def _authority(role: Role, now: datetime) -> Authority:
     return issue_authority(role, "shop/orders", 30 * DAY, now, SYSTEM_ENTROPY)
 
@@ -129,6 +140,7 @@ class _Writer:
         leaf: Leaf,
         *,
         accepted: bool,
+        host: str = HOST,
         above: Sequence[Leaf | Authority] = (),
         also: list[Authority] | None = None,
     ) -> Case:
@@ -137,7 +149,7 @@ class _Writer:
         return Case(
             name=name,
             role=role,
-            host=HOST,
+            host=host,
             trust=self._write(f"{name}.ca.pem", encode_bundle(anchors)),
             certificate=self._write(f"{name}.crt.pem", encode_bundle(chain)),
             key=self._write(f"{name}.key.pem", encode_key(leaf.key)),
