@@ -39,8 +39,11 @@ class GracefulProtocol(HttpToolsProtocol):
         self._idle_since = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of the timer."""
+        """Let go of the timer, and tell also the application behind whose request another one waits."""
         self.stop_timer()
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def stop_timer(self) -> None:

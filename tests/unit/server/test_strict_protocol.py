@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.config import Config
 
 from mtls_server.graceful import DrainState
@@ -32,9 +32,9 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(keep_alive: int) -> AsyncIterator[Served]:
+async def serving(keep_alive: int, app: ASGI3Application = empty) -> AsyncIterator[Served]:
     config = Config(
-        empty, http=StrictProtocol, ws="none", lifespan="off", log_config=None, timeout_keep_alive=keep_alive
+        app, http=StrictProtocol, ws="none", lifespan="off", log_config=None, timeout_keep_alive=keep_alive
     )
     config.load()
     served = Served(0)
@@ -47,6 +47,12 @@ async def serving(keep_alive: int) -> AsyncIterator[Served]:
     served.port = server.sockets[0].getsockname()[1]
     async with server:
         yield served
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 async def test_a_silent_connection_is_closed() -> None:
@@ -77,9 +83,7 @@ async def test_a_reset_connection_leaves_no_timer() -> None:
         assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 204")
         (protocol,) = served.protocols
         assert protocol.timeout_keep_alive_task is not None
-        connection: socket.socket = writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
+        reset(writer)
         await asyncio.sleep(0.1)
         assert not protocol.connections
         assert protocol.timeout_keep_alive_task is None
@@ -103,3 +107,19 @@ async def test_a_client_that_sends_too_many_requests_ahead_is_dropped() -> None:
         assert len(protocol.pipeline) <= MAX_PIPELINED
         assert protocol.transport.is_closing()
         writer.close()
+
+
+async def test_an_application_learns_that_a_client_left_which_had_sent_another_request_ahead() -> None:
+    left = asyncio.Event()
+
+    async def waiting(_scope: Scope, receive: ASGIReceiveCallable, _send: ASGISendCallable) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        left.set()
+
+    async with serving(keep_alive=60, app=waiting) as served:
+        _, writer = await served.connect()
+        writer.write(REQUEST * 2)
+        await asyncio.sleep(0.1)
+        reset(writer)
+        await asyncio.wait_for(left.wait(), 2)
