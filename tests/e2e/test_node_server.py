@@ -1,13 +1,11 @@
 """A server written by hand in Node.js, which knows nothing of us, runs on our Secret as it is."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.cluster import images, node
 from tests.cluster.layout import Cluster
-from tests.e2e import clients
+from tests.e2e import clients, node_server
 from tests.e2e.clients import Files, Outcome, Target
 from tests.e2e.manifests import mtls_service
 from tests.e2e.namespaces import Namespace
@@ -17,44 +15,26 @@ from tests.unit.server import pki
 pytestmark = pytest.mark.e2e
 
 NAME = "legacy"
-IMAGE = "localhost/node-server:e2e"
-SOURCES = Path(__file__).parent / "node"
-FILES = {"tls.key": "server.key", "tls.crt": "server.crt", "ca.crt": "ca.pem"}
-"""Key of our Secret to the file that the server reads."""
 
 
-@pytest.fixture(scope="module")
-def image(cluster: Cluster) -> str:
-    """An image with Debian's Node.js and the server, nothing of ours."""
-    node.load(cluster, images.archive_of(SOURCES, IMAGE))
-    return IMAGE
-
-
-def pod(namespace: str, image: str) -> Object:
-    items = [{"key": key, "path": file} for key, file in FILES.items()]
-    container = {
-        "name": "server",
-        "image": image,
-        "volumeMounts": [{"name": "certs", "mountPath": "/certs", "readOnly": True}],
-        "readinessProbe": {"tcpSocket": {"port": 8443}, "periodSeconds": 1},
-    }
-    volume = {"name": "certs", "secret": {"secretName": f"{NAME}-server", "items": items}}
+def pod(namespace: str) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": NAME, "namespace": namespace},
-        "spec": {"containers": [container], "volumes": [volume], "automountServiceAccountToken": False},
+        "spec": node_server.pod_spec(f"{NAME}-server"),
     }
 
 
 @pytest.fixture(scope="module")
-def legacy(shared_namespace: Namespace, image: str) -> Target:
+def legacy(shared_namespace: Namespace, cluster: Cluster) -> Target:
     """The server, running on the Secret of an MTLSService that has certificates only."""
+    node_server.load_image(cluster)
     namespace = shared_namespace
     namespace.apply_ready(
         mtls_service(NAME, namespace.name, backend={"none": {}}, clients=[{"name": "billing"}])
     )
-    namespace.kubectl.apply(pod(namespace.name, image))
+    namespace.kubectl.apply(pod(namespace.name))
     namespace.kubectl.wait(f"pod/{NAME}", "condition=Ready", namespace.name, seconds=60)
     address = namespace.reader.get(POD, namespace.name, NAME)["status"]["podIP"]
     return Target(address, 8443, namespace.dns_name(NAME))
