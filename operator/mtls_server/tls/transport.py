@@ -167,6 +167,7 @@ class TlsTransport(asyncio.Transport):
             msg = f"{protocol!r} takes no stream of bytes; pass an asyncio.Protocol"
             raise TypeError(msg)
         self._protocol = protocol
+        self._protocol_paused = False  # told with its first write, if that is too much
 
     def get_protocol(self) -> asyncio.Protocol:
         """Return the protocol in charge."""

@@ -624,6 +624,19 @@ def test_another_protocol_can_take_over(serve: Serve, context: ssl.SSLContext) -
     assert not first.lost
 
 
+def test_who_takes_over_amid_a_response_that_nobody_reads_is_paused_too(
+    serve: Serve, context: ssl.SSLContext
+) -> None:
+    server = serve(Recorder)
+    with connect(server, context, dial(server, receive_buffer=SMALL)):
+        transport, second = server.protocol().transport, Recorder()
+        server.call(transport.write, bytes(32 * MIB))
+        server.call(transport.set_protocol, second)
+        assert second.events == []
+        server.call(transport.write, b"more")
+        assert second.events == ["pause"]
+
+
 def test_a_protocol_of_buffers_is_refused(serve: Serve, context: ssl.SSLContext) -> None:
     server = serve(Recorder)
     with connect(server, context):
