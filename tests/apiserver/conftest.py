@@ -11,9 +11,9 @@ from mtls_operator.cluster.client import ApiClient
 from mtls_operator.cluster.transport import Transport, configure
 from mtls_operator.reconcile.ports import Object
 from tests.apiserver.installation import Account, Operator, installed
-from tests.apiserver.kubectl import Kubectl
-from tests.cluster import binaries, lifecycle
+from tests.cluster import lifecycle
 from tests.cluster.errors import ClusterError
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.layout import Cluster
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -31,7 +31,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def kubectl(cluster: Cluster) -> Kubectl:
-    return Kubectl(binaries.directory() / "kubectl", cluster.kubeconfig)
+    return Kubectl(cluster.kubeconfig)
 
 
 @pytest.fixture(scope="session")

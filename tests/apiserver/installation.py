@@ -8,9 +8,9 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from mtls_operator.reconcile.ports import Object
-from tests.apiserver.kubectl import Kubectl
 from tests.apiserver.manifests import secret
-from tests.unit.chart.rendering import CHART, helm
+from tests.cluster.kubectl import Kubectl
+from tests.unit.chart.rendering import CHART
 
 
 class Account(NamedTuple):
@@ -65,8 +65,7 @@ def installed(kubectl: Kubectl) -> Iterator[Operator]:
 def command(kubectl: Kubectl, *arguments: str) -> None:
     """Run helm; the kinds are there already."""
     without_crds = ("--set=crds.enabled=false",) if arguments[0] == "install" else ()
-    result = helm(*arguments, *without_crds, f"--kubeconfig={kubectl.kubeconfig}")
-    assert result.returncode == 0, result.stderr
+    kubectl.helm(*arguments, *without_crds)
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from tests.apiserver.installation import Operator, command
-from tests.apiserver.kubectl import Kubectl
+from tests.cluster.kubectl import Kubectl
 from tests.unit.chart.rendering import CHART, render
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]

@@ -19,7 +19,7 @@ from mtls_operator.reconcile.ports import (
     Resource,
     UnavailableError,
 )
-from tests.apiserver.kubectl import Kubectl
+from tests.cluster.kubectl import Kubectl
 
 pytestmark = pytest.mark.apiserver
 

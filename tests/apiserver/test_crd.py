@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver.kubectl import Kubectl
+from tests.cluster.kubectl import Kubectl
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]
 

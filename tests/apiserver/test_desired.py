@@ -12,7 +12,7 @@ from mtls_operator.cluster.transport import Request, Transport
 from mtls_operator.desired.drift import differs
 from mtls_operator.desired.workload import workload
 from mtls_operator.reconcile.ports import WORKLOAD, ConflictError, Object, Ref, Resource
-from tests.apiserver.kubectl import Kubectl
+from tests.cluster.kubectl import Kubectl
 from tests.unit.desired.alterations import altered, cropped
 from tests.unit.desired.builders import SETTINGS
 

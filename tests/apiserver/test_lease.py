@@ -11,7 +11,7 @@ import pytest
 from mtls_operator.cluster.client import ApiClient
 from mtls_operator.cluster.lease import LEASE, Elector, Installations, Timing, uptime
 from mtls_operator.reconcile.ports import Object, Ref, Resource, UnavailableError
-from tests.apiserver.kubectl import Kubectl
+from tests.cluster.kubectl import Kubectl
 
 pytestmark = pytest.mark.apiserver
 

@@ -18,7 +18,7 @@ import pytest
 from mtls_operator.api import names
 from mtls_operator.reconcile.ports import Object
 from tests.apiserver.installation import Operator, until
-from tests.apiserver.kubectl import Kubectl
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.layout import Cluster
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]
@@ -35,7 +35,7 @@ def running(
     folder = tmp_path_factory.mktemp("operator")
     config = folder / "kubeconfig"
     config.write_bytes(cluster.kubeconfig.read_bytes())
-    own = Kubectl(kubectl.program, config)
+    own = Kubectl(config)
     token = kubectl.run("create", "token", "mtls-operator", f"--namespace={operator.namespace}").stdout
     own.run("config", "set-credentials", "operator", f"--token={token.strip()}")
     own.run("config", "set-context", "--current", "--user=operator")

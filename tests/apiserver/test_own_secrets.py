@@ -7,8 +7,8 @@ import pytest
 
 from mtls_operator.reconcile.ports import Object
 from tests.apiserver.installation import Account, Operator
-from tests.apiserver.kubectl import Kubectl
 from tests.apiserver.manifests import AUTHORITY, OURS, OWNER, secret
+from tests.cluster.kubectl import Kubectl
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]
 

@@ -7,7 +7,6 @@ import pytest
 
 from mtls_operator.reconcile.ports import Object
 from tests.apiserver.installation import Account, until
-from tests.apiserver.kubectl import Kubectl
 from tests.apiserver.manifests import (
     OURS,
     OWNER,
@@ -20,6 +19,7 @@ from tests.apiserver.manifests import (
     service_account,
     stateful_set,
 )
+from tests.cluster.kubectl import Kubectl
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]
 

@@ -12,7 +12,7 @@ from mtls_operator.cluster.events import EventRecorder
 from mtls_operator.cluster.preflight import missing, permissions, unserved
 from mtls_operator.cluster.transport import Transport
 from mtls_operator.reconcile.ports import SECRET, SERVICE_ACCOUNT, Object, Resource
-from tests.apiserver.kubectl import Kubectl
+from tests.cluster.kubectl import Kubectl
 
 pytestmark = pytest.mark.apiserver
 

@@ -9,7 +9,7 @@ import pytest
 
 from mtls_operator.reconcile.ports import Object
 from tests.apiserver.installation import Account, Operator, until
-from tests.apiserver.kubectl import Kubectl
+from tests.cluster.kubectl import Kubectl
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("operator")]
 

@@ -16,7 +16,7 @@ from mtls_server.rules import Rules
 from tests.apiserver.cases import OF_CLIENTS, OF_SERVICES
 from tests.apiserver.cases.case import BILLING, SHOP, Case, Spec, certificates, client
 from tests.apiserver.cases.clients import MINIMAL
-from tests.apiserver.kubectl import Kubectl
+from tests.cluster.kubectl import Kubectl
 from tests.unit.api.builders import service
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]

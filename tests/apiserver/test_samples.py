@@ -8,7 +8,8 @@ import pytest
 
 from mtls_operator.api import names
 from mtls_operator.policies.authority import CHAIN, MAKE, MAKE_BELOW
-from tests.apiserver.kubectl import Kubectl
+from tests.cluster import binaries
+from tests.cluster.kubectl import Kubectl
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]
 
@@ -49,6 +50,6 @@ def test_the_documented_commands_give_a_service_a_ca_of_its_own(
 
 def _shell(commands: str, directory: Path, kubectl: Kubectl, namespace: str) -> None:
     """Run commands as they are written, kubectl with this cluster and namespace."""
-    program = f"{kubectl.program} --kubeconfig {kubectl.kubeconfig} --namespace {namespace}"
+    program = f"{binaries.directory()}/kubectl --kubeconfig {kubectl.kubeconfig} --namespace {namespace}"
     script = re.sub(r"^kubectl\b", program, commands, flags=re.MULTILINE)
     subprocess.run(["sh", "-ec", script], cwd=directory, check=True, capture_output=True, timeout=60)

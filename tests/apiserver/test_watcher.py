@@ -17,8 +17,8 @@ from mtls_operator.handlers.watcher import Watcher
 from mtls_operator.reconcile.ports import MTLSSERVICE, POD, SECRET, Object, Ref, Resource
 from mtls_operator.reconcile.watched import WATCHED
 from tests.apiserver.conftest import CRDS
-from tests.apiserver.kubectl import Kubectl
 from tests.cluster import control_plane
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.layout import Cluster
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]

@@ -9,10 +9,10 @@ import pytest
 
 from tests.cluster import images, lifecycle, node, packages
 from tests.cluster.errors import ClusterError
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.layout import Cluster
 from tests.e2e.figures import Figures
 from tests.e2e.installation import Operator
-from tests.e2e.kubectl import Kubectl
 from tests.e2e.namespaces import Namespace
 from tests.e2e.reader import Reader
 from tests.e2e.witness import Witness
@@ -85,11 +85,11 @@ def witness(cluster: Cluster) -> Iterator[Witness]:
 def operator(kubectl: Kubectl, reader: Reader, witness: Witness) -> Iterator[Operator]:  # noqa: ARG001
     """The chart, installed by helm; watched from its first moment."""
     operator = Operator(kubectl, reader)
-    operator.remove_kind()  # other tests may have left it, and helm takes over nothing
+    operator.remove_kinds()  # other tests may have left it, and helm takes over nothing
     operator.install()
     yield operator
     operator.uninstall()
-    operator.remove_kind()
+    operator.remove_kinds()
 
 
 @pytest.fixture

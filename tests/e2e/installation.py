@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.kubectl import Kubectl
+from mtls_operator.api import names
+from tests.cluster.kubectl import Kubectl
 from tests.e2e.reader import LEASE, POD, SECRET, Object, Reader
 from tests.e2e.waiting import until
 
 CHART = Path(__file__).parents[2] / "helm" / "mtls-operator"
-CRD = "mtlsservices.mtls-operator.io"
+CRD = f"{names.PLURAL}.{names.GROUP}"
+CLIENT_CRD = f"{names.CLIENT_PLURAL}.{names.GROUP}"
 VALUES: Mapping[str, str] = {"sweep.interval": "2s", "sweep.grace": "5s"}
 """Orphaned authorities go soon, so that a test can see it."""
 
@@ -37,9 +39,9 @@ class Operator:
         self.kubectl.helm("uninstall", self.name, f"--namespace={self.namespace}", "--wait")
         self.kubectl("delete", "namespace", self.namespace)
 
-    def remove_kind(self) -> None:
-        """Remove what helm keeps: the CRD, and with it all services."""
-        self.kubectl("delete", "crd", CRD, "--ignore-not-found")
+    def remove_kinds(self) -> None:
+        """Remove what helm keeps: the CRDs, and with them all services and MTLSClients."""
+        self.kubectl("delete", "crd", CRD, CLIENT_CRD, "--ignore-not-found")
 
     def stop(self) -> None:
         self._scale(0)
@@ -51,7 +53,10 @@ class Operator:
         self.kubectl("rollout", "status", f"deployment/{self.name}", where, "--timeout=60s")
 
     def pods(self) -> list[Object]:
-        return self.reader.find_all(POD, self.namespace, **{"app.kubernetes.io/name": "mtls-operator"})
+        return self.pods_seen_by(self.reader)
+
+    def pods_seen_by(self, reader: Reader) -> list[Object]:
+        return reader.find_all(POD, self.namespace, **{"app.kubernetes.io/name": "mtls-operator"})
 
     def leads(self) -> bool:
         """Say whether its one pod, which knows all services when it is ready, may act now."""

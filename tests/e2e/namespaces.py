@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster.kubectl import Kubectl
 from tests.e2e.clients import Files, Target
-from tests.e2e.kubectl import Kubectl
 from tests.e2e.manifests import counting_app
 from tests.e2e.reader import MTLS_SERVICE, SECRET, SERVICE, Object, Reader, decoded
 from tests.e2e.waiting import until

@@ -9,11 +9,11 @@ from functools import partial
 import pytest
 
 from tests.cluster import control_plane
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.layout import Cluster
 from tests.e2e import etcd
 from tests.e2e.audit import Audit
 from tests.e2e.installation import CRD, Operator
-from tests.e2e.kubectl import Kubectl
 from tests.e2e.manifests import mtls_service
 from tests.e2e.namespaces import Namespace
 from tests.e2e.reader import MTLS_SERVICE, SECRET, WORKLOAD, Object
