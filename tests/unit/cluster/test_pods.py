@@ -49,6 +49,10 @@ def answering(body: bytes, status: int = 200, **headers: str) -> Handler:
     return handler
 
 
+async def bomb(_: web.BaseRequest) -> web.StreamResponse:
+    return web.Response(body=BOMB, headers={"Content-Encoding": "gzip"})
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 async def test_a_pod_says_what_it_serves(address: str) -> None:
     async with pod(answering(msgspec.json.encode(STATE)), address) as client:
