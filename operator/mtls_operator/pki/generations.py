@@ -61,6 +61,11 @@ class Generations:
         """Return the certificates of retiring generations that signed leaves."""
         return tuple(each.certificates[0] for each in self.retiring)
 
+    def signed(self, leaf: x509.Certificate) -> bool:
+        """Tell whether any of the generations signed this leaf."""
+        held = [each.certificate for each in (self.signing, self.next) if each is not None]
+        return any(is_issued_by(leaf, certificate) for certificate in (*held, *self.former))
+
     def was_signed_before(self, leaf: x509.Certificate) -> bool:
         """Tell whether a retiring generation signed this leaf."""
         return any(is_issued_by(leaf, certificate) for certificate in self.former)

@@ -1,16 +1,24 @@
 """What somebody may write into the Secrets of one namespace, and what that must not do to a service."""
 
+import base64
 import copy
 from datetime import datetime, timedelta
 
 import pytest
 
 from mtls_operator.api import names
-from mtls_operator.reconcile.ports import SECRET, Ref
+from mtls_operator.api.types import MTLSClient
+from mtls_operator.desired.metadata import held
+from mtls_operator.pki.authority import issue_authority
+from mtls_operator.pki.bundle import encode_bundle
+from mtls_operator.pki.entropy import SYSTEM_ENTROPY
+from mtls_operator.pki.keys import DEFAULT_KEY
+from mtls_operator.pki.leaf import client_profile, issue_leaf
+from mtls_operator.reconcile.ports import SECRET, Object, Ref
 
 from .api import Operator
-from .test_callers import WEB_SECRET, operator_with
-from .universe import client_object
+from .test_callers import WEB_SECRET, consenting, operator_with, policy
+from .universe import START, client_object
 
 
 def annotate(operator: Operator, ref: Ref, annotations: dict[str, str]) -> None:
@@ -28,8 +36,51 @@ async def test_no_moment_of_trust_stops_the_service(moment: str) -> None:
     operator = operator_with(client_object())
     await operator.reconcile()
     annotate(operator, WEB_SECRET, {names.ANNOTATION_TRUST_SINCE: moment})
-    operator.now += timedelta(hours=13)
+    operator.now += timedelta(hours=14)
     writes = await operator.reconcile()
     assert "replace Secret shop/orders-server" in writes
     annotations = operator.api.objects[WEB_SECRET]["metadata"]["annotations"]
     assert datetime.fromisoformat(annotations[names.ANNOTATION_TRUST_SINCE]) <= operator.now
+
+
+def forged_leaf(uri: str) -> bytes:
+    """A certificate that says what ours do, of somebody else's authority."""
+    authority = issue_authority("client", "evil/evil", timedelta(days=30), START, SYSTEM_ENTROPY)
+    profile = client_profile("spy", uri, DEFAULT_KEY)
+    return encode_bundle(
+        [issue_leaf(authority, profile, timedelta(days=1), START, SYSTEM_ENTROPY).certificate]
+    )
+
+
+def secret_of(client: Object, certificate: bytes) -> Object:
+    """A Secret that looks as if the operator had made it for this MTLSClient."""
+    metadata = held(MTLSClient.model_validate(client))
+    data = {"tls.crt": base64.b64encode(certificate).decode()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": metadata,
+        "data": data,
+    }
+
+
+async def test_a_stranger_enters_nothing_into_the_ledger() -> None:
+    spy = client_object("spy", "evil")
+    operator = operator_with(spy)
+    await operator.reconcile()
+    before = policy(operator)
+    operator.watch(SECRET, secret_of(spy, forged_leaf("spiffe://cluster.local/ns/evil/mtlsclient/spy")))
+    assert await operator.reconcile() == ["delete Secret evil/spy-tls"]
+    assert policy(operator) == before
+
+
+async def test_a_certificate_of_one_client_is_no_reason_to_revoke_another() -> None:
+    first, second = client_object("a-first"), client_object("second")
+    operator = operator_with(first, second, service=consenting([{"namespace": "front", "maxClients": 1}]))
+    await operator.reconcile()
+    before = policy(operator)
+    stored = operator.api.objects[Ref(SECRET, "front", "a-first-tls")]
+    operator.watch(SECRET, secret_of(second, base64.b64decode(stored["data"]["tls.crt"])))
+    assert await operator.reconcile() == ["delete Secret front/second-tls"]
+    assert policy(operator) == before

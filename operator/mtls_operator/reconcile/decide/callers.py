@@ -59,17 +59,12 @@ def callers(world: World) -> Iterator[Caller]:
         yield _elsewhere(world, admitted, without_leaf=taken)
 
 
-def mtlsclient_uri(world: World, client: MTLSClient) -> str:
-    """Return the identity of an MTLSClient."""
-    trust_domain = defaults.trust_domain(world.service.spec.certificates)
-    return names.mtlsclient_uri(trust_domain, client.metadata.namespace, client.metadata.name)
-
-
 def _elsewhere(world: World, admitted: Admitted, *, without_leaf: bool) -> Caller:
     client, consent = admitted
+    trust_domain = defaults.trust_domain(world.service.spec.certificates)
     return Caller(
         name=client.metadata.name,
-        uri=mtlsclient_uri(world, client),
+        uri=names.mtlsclient_uri(trust_domain, client.metadata.namespace, client.metadata.name),
         ref=secret_ref(client),
         duration=defaults.client_duration(world.service, client.spec),
         roles=consent.roles,

@@ -11,11 +11,12 @@ from mtls_operator.desired.keyring import MARGIN, Keyring
 from mtls_operator.pki.bundle import decode_bundle
 from mtls_operator.pki.extensions import extension
 from mtls_operator.reconcile.ownership import Ownership, made_by_us, ownership
+from mtls_operator.reconcile.ports import Object
 from mtls_operator.reconcile.secrets import decode_data
 from mtls_operator.reconcile.world import World
 from mtls_server.contract import CERTIFICATE, POLICY, Policy, decode_policy
 
-from .callers import callers, mtlsclient_uri, revoked_identities
+from .callers import callers, revoked_identities
 from .consent import created_at, has_certificate, obsolete
 from .recovery import mark, server_secret
 
@@ -82,18 +83,17 @@ def _lost_their_secret(world: World, keyring: Keyring) -> Iterator[str]:
     wanted = {caller.ref for caller in callers(world)}
     for ref, secret in world.secrets.items():
         ours = made_by_us(secret) and ownership(secret, world.service) is Ownership.OURS
-        if ours and ref not in wanted:
-            leaf = _leaf(decode_data(secret).get(CERTIFICATE, b""))
-            uri = _uri(leaf) if leaf else None
-            if leaf and uri and _is_accepted(keyring, uri, leaf):
-                yield uri
+        uri = _accepted(keyring, secret) if ours and ref not in wanted else None
+        if uri is not None:
+            yield uri
 
 
 def _lost_consent(world: World, keyring: Keyring) -> Iterator[str]:
-    """Return the MTLSClients with a Secret that the ledger does not refuse yet, named by their own object."""
+    """Return the MTLSClients with a Secret that the ledger does not refuse yet: by their own name only."""
     for client, secret in obsolete(world):
-        leaf, uri = _leaf(decode_data(secret).get(CERTIFICATE, b"")), mtlsclient_uri(world, client)
-        if leaf and _is_accepted(keyring, uri, leaf):
+        uri = _accepted(keyring, secret)
+        itself = client.metadata.namespace, client.metadata.name
+        if uri is not None and names.mtlsclient_of(uri) == itself:
             yield uri
 
 
@@ -111,9 +111,17 @@ def _recreated(world: World, keyring: Keyring) -> Iterator[str]:
                 yield caller.uri
 
 
-def _is_accepted(keyring: Keyring, uri: str, leaf: x509.Certificate) -> bool:
-    since = keyring.revoked.get(uri)
-    return since is None or leaf.not_valid_before_utc >= since
+def _accepted(keyring: Keyring, secret: Object) -> str | None:
+    """Return the identity that the server accepts the leaf in a Secret for; None: it does not.
+
+    Many can write Secrets, but only what we signed says whom there is to revoke.
+    """
+    leaf = _leaf(decode_data(secret).get(CERTIFICATE, b""))
+    if leaf is None or not keyring.client.signed(leaf):
+        return None
+    uri = _uri(leaf)
+    since = keyring.revoked.get(uri) if uri else None
+    return uri if since is None or leaf.not_valid_before_utc >= since else None
 
 
 def stored_policy(world: World) -> Policy | None:
