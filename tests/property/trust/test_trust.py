@@ -117,6 +117,16 @@ class Trust(RuleBasedStateMachine):
         self.world.step(survive)
         self._check()
 
+    @rule()
+    def the_operator_forgets_a_pod_that_it_waits_for(self) -> None:
+        self.world.hold(0, held=True)
+        self._ask(names.ANNOTATION_ROTATE_AUTHORITY)
+        self._pass(timedelta(seconds=3))
+        self.world.crash()
+        self._ask(names.ANNOTATION_REISSUE)
+        self._pass(timedelta(seconds=3))
+        self.world.hold(0, held=False)
+
     @rule(minutes=st.integers(1, 45))
     def the_operator_is_away(self, minutes: int) -> None:
         self.world.operator_down = True
