@@ -31,7 +31,7 @@ class GracefulProtocol(HttpToolsProtocol):
     _ending = False
     _answering: RequestResponseCycle | None = None
     _idle_since: float | None = None
-    """Loop time; None while a request is being answered."""
+    """Loop time; None while a request is being answered, unless its body has stopped coming."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request no longer than for a later one."""
@@ -63,6 +63,16 @@ class GracefulProtocol(HttpToolsProtocol):
         self._idle_since = None
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Note that the body goes on."""
+        super().on_body(body)
+        self._note_progress()
+
+    def on_message_complete(self) -> None:
+        """Note that nothing more of the request is to come."""
+        super().on_message_complete()
+        self._note_progress()
+
     def on_response_complete(self) -> None:
         """Answer the next request that is here already, or wait for one."""
         if self.transport.is_closing():
@@ -76,6 +86,8 @@ class GracefulProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close when the connection has been idle for so long, else look again when it may have been."""
         now = self.loop.time()
+        if self._idle_since is None and self._awaits_body():
+            self._idle_since = now
         idle_since = now if self._idle_since is None else self._idle_since
         remaining = idle_since + self.timeout_keep_alive - now
         if remaining > 0:
@@ -116,6 +128,15 @@ class GracefulProtocol(HttpToolsProtocol):
 
     def _unset_keepalive_if_required(self) -> None:
         """Leave the timer alone: it asks how long the connection has been idle."""
+
+    def _note_progress(self) -> None:
+        if self._is_answering():
+            self._idle_since = None
+
+    def _awaits_body(self) -> bool:
+        """Tell whether the request being answered lacks something that the client might have sent."""
+        cycle = self._answering
+        return cycle is self.cycle and self._is_answering() and cycle.more_body and not self.flow.read_paused
 
     def _is_answering(self) -> bool:
         """``cycle`` is the newest request, behind which none is queued."""

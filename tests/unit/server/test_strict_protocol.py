@@ -109,6 +109,35 @@ async def test_a_client_that_sends_too_many_requests_ahead_is_dropped() -> None:
         writer.close()
 
 
+UPLOAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
+
+
+async def slow(_scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """Reads the body, then takes its time."""
+    while (message := await receive())["type"] == "http.request" and message["more_body"]:
+        pass
+    await asyncio.sleep(2.5)
+    await empty(_scope, receive, send)
+
+
+async def test_a_body_that_stops_coming_ends_its_connection() -> None:
+    async with serving(keep_alive=1, app=slow) as served:
+        reader, writer = await served.connect()
+        writer.write(UPLOAD + b"he")
+        assert await asyncio.wait_for(reader.read(), 2.4) == b""
+        writer.close()
+
+
+async def test_a_body_may_come_slowly_and_its_answer_too() -> None:
+    async with serving(keep_alive=1, app=slow) as served:
+        reader, writer = await served.connect()
+        for piece in (UPLOAD, b"h", b"e", b"l", b"l", b"o"):
+            writer.write(piece)
+            await asyncio.sleep(0.6)
+        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 204")
+        writer.close()
+
+
 async def test_an_application_learns_that_a_client_left_which_had_sent_another_request_ahead() -> None:
     left = asyncio.Event()
 
