@@ -63,9 +63,9 @@ ANNOTATION_DESIRED: Final = f"{GROUP}/desired"
 
 AUTHORITY_PREFIX: Final = "authority-"
 _LABEL: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_MTLSCLIENT_URI: Final = re.compile(
-    rf"spiffe://[^/]+/ns/(?P<namespace>{_LABEL})/mtlsclient/(?P<name>{_LABEL})"
-)
+_NAMESPACE: Final = rf"spiffe://[-_.a-z0-9]{{1,253}}/ns/(?P<namespace>{_LABEL})"
+_MTLSCLIENT_URI: Final = re.compile(rf"{_NAMESPACE}/mtlsclient/(?P<name>{_LABEL})")
+_CLIENT_URI: Final = re.compile(rf"{_NAMESPACE}/(mtlsclient|mtlsservice/{_LABEL}/client)/{_LABEL}")
 
 
 def authority_secret(uid: str) -> str:
@@ -91,6 +91,11 @@ def client_uri(trust_domain: str, namespace: str, service: str, client: str) -> 
 def mtlsclient_uri(trust_domain: str, namespace: str, name: str) -> str:
     """Return the identity of an MTLSClient: the one URI SAN of its certificates."""
     return f"spiffe://{trust_domain}/ns/{namespace}/mtlsclient/{name}"
+
+
+def is_client(uri: str) -> bool:
+    """Tell whether an identity can be one that we issue certificates for."""
+    return _CLIENT_URI.fullmatch(uri) is not None
 
 
 def mtlsclient_of(uri: str) -> tuple[str, str] | None:

@@ -8,6 +8,8 @@ from cryptography import x509
 
 MAX_BACKDATING: Final = timedelta(seconds=60)
 """Clocks a little behind ours still accept a new certificate."""
+SKEW: Final = timedelta(minutes=5)
+"""By how much the clock of whoever wrote a moment may have been ahead; one that is later is not believed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """When the authority Secret, or a part of it, is lost: what serves goes on, and trust is built up anew."""
 
 import base64
+import json
+from datetime import datetime
 
 import pytest
 from cryptography import x509
@@ -152,6 +154,20 @@ def test_the_ledger_is_read_back_from_the_server(served: Universe) -> None:
     lose(served)
     served.settle()
     assert policy(served)["revoked"] == revoked
+
+
+def test_a_ledger_that_was_tampered_with_locks_nobody_out_for_good(served: Universe) -> None:
+    uri = "spiffe://cluster.local/ns/shop/mtlsservice/orders/client/billing"
+    tampered = {
+        **policy(served),
+        "revoked": {uri: "9999-12-31T23:59:59Z", "x" * 300_000: "2026-01-01T00:00:00Z"},
+    }
+    served.secret(SERVER)["data"]["policy.json"] = base64.b64encode(json.dumps(tampered).encode()).decode()
+    lose(served)
+    served.settle()
+    [(known, moment)] = policy(served)["revoked"].items()
+    assert known == uri
+    assert datetime.fromisoformat(moment) <= served.now + 5 * MINUTE
 
 
 def test_a_secret_of_before_there_was_state_is_read_as_nothing_prepared(served: Universe) -> None:

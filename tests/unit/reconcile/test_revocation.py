@@ -1,5 +1,8 @@
 """Who is revoked, since when, and until when that is remembered."""
 
+import base64
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -7,7 +10,7 @@ import pytest
 
 from mtls_operator.api import names
 from mtls_operator.reconcile.decide.recovery import read_keyring
-from mtls_operator.reconcile.decide.revocation import MAX_ENTRIES, revoke
+from mtls_operator.reconcile.decide.revocation import MAX_ENTRIES, MAX_LEDGER_BYTES, revoke
 from mtls_operator.reconcile.plan import Delete, Replace
 from mtls_operator.reconcile.ports import SECRET, Ref
 
@@ -170,11 +173,57 @@ def test_a_client_that_keeps_its_place_is_never_revoked(settled: Universe) -> No
     assert "revoked" not in policy(settled)
 
 
-def test_a_ledger_that_fills_up_forgets_the_oldest_who_are_no_callers(settled: Universe) -> None:
-    ledger = {f"spiffe://cluster.local/ns/shop/x/{number}": START for number in range(3000)}
-    ledger[BILLING_URI] = START + SECOND
-    add(settled, revoked=True)
-    keyring = replace(read_keyring(settled.world()), revoked=ledger)
-    kept = revoke(settled.world(), keyring).revoked
+def bounded(universe: Universe, ledger: dict[str, datetime]) -> Mapping[str, datetime]:
+    """Return what is left of a ledger after a pass."""
+    keyring = replace(read_keyring(universe.world()), revoked=ledger)
+    return revoke(universe.world(), keyring).revoked
+
+
+def flood(namespace: str, number: int = 3000, width: int = 4) -> dict[str, datetime]:
+    """Entries of very many MTLSClients, newer than all others."""
+    return {
+        f"spiffe://cluster.local/ns/{namespace}/mtlsclient/{each:0{width}}": START + MINUTE
+        for each in range(number)
+    }
+
+
+@pytest.mark.parametrize("is_refused", [True, False], ids=["revoked in the spec", "served"])
+def test_a_ledger_that_fills_up_forgets_nobody_whom_the_spec_names(
+    settled: Universe, *, is_refused: bool
+) -> None:
+    """A caller whose key was stolen, and who is served with another one since, would be let in twice."""
+    add(settled, revoked=is_refused)
+    kept = bounded(settled, {BILLING_URI: START, **flood("front")})
     assert len(kept) == MAX_ENTRIES
     assert BILLING_URI in kept
+
+
+def test_many_mtlsclients_of_one_namespace_displace_nobody_elsewhere(settled: Universe) -> None:
+    others = {
+        "spiffe://cluster.local/ns/shop/mtlsservice/orders/client/former": START,
+        "spiffe://cluster.local/ns/back/mtlsclient/web": START,
+    }
+    kept = bounded(settled, {**others, **flood("front")})
+    assert len(kept) == MAX_ENTRIES
+    assert others.keys() <= kept.keys()
+
+
+def test_a_ledger_of_long_names_is_bounded_in_bytes(settled: Universe) -> None:
+    kept = bounded(settled, flood("front", width=4000))
+    assert sum(map(len, kept)) <= MAX_LEDGER_BYTES
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"x" * 300_000: {"name": "a"}},
+        {f"spiffe://cluster.local/ns/shop/{number}/mtlsclient/web": {"name": "a"} for number in range(900)},
+        {f"spiffe://cluster.local/ns/shop/mtlsclient/x{number}": {"name": "a"} for number in range(1001)},
+    ],
+    ids=["long", "no identities", "many"],
+)
+def test_a_policy_that_is_none_of_ours_revokes_nobody(settled: Universe, forged: dict[str, object]) -> None:
+    document = json.dumps({**policy(settled), "clients": forged}).encode()
+    settled.secret(SERVER)["data"]["policy.json"] = base64.b64encode(document).decode()
+    assert settled.settle() == [f"Replace Secret {SERVER}"]
+    assert "revoked" not in policy(settled)

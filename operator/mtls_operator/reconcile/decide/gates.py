@@ -1,12 +1,13 @@
 """Who trusts the next authority already: pods say so themselves, callers get time."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from mtls_operator.api import names
 from mtls_operator.pki.authority import Authority, Role
 from mtls_operator.pki.bundle import encode_bundle
 from mtls_operator.pki.generations import Generations
+from mtls_operator.pki.validity import SKEW
 from mtls_operator.policies.rotation import Gate, PodTrust
 from mtls_operator.reconcile.ownership import Ownership, made_by_us, ownership
 from mtls_operator.reconcile.ports import SECRET, Object, Ref
@@ -17,8 +18,6 @@ from mtls_server.contract import TRUST_ANCHORS
 from .callers import Caller, callers
 from .restart import awaits_restart
 
-SKEW = timedelta(minutes=5)
-"""By how much the clock of whoever led before may have been ahead."""
 FINISHED = frozenset({"Succeeded", "Failed"})
 """Phases of pods that serve nobody any more."""
 

@@ -13,6 +13,7 @@ from mtls_operator.desired.keyring import ROLES, Assumed, Keyring, decode_keyrin
 from mtls_operator.pki.authority import Role
 from mtls_operator.pki.bundle import decode_anchors, fingerprint
 from mtls_operator.pki.generations import Generations
+from mtls_operator.pki.validity import SKEW
 from mtls_operator.reconcile.ownership import Ownership, ownership
 from mtls_operator.reconcile.ports import Object
 from mtls_operator.reconcile.secrets import decode_data
@@ -105,12 +106,14 @@ def _bundle(secret: Object) -> tuple[x509.Certificate, ...]:
 
 
 def _published_revocations(world: World) -> dict[str, datetime]:
-    """Return the copy of the ledger that the server enforces."""
+    """Return the copy of the ledger that the server enforces, as far as we can have written it."""
     document = decode_data(server_secret(world)).get(POLICY, b"")
     try:
-        return dict(decode_policy(document).revoked)
+        published = decode_policy(document).revoked
     except ValueError:
         return {}
+    latest = world.now + SKEW
+    return {uri: min(at, latest) for uri, at in published.items() if names.is_client(uri)}
 
 
 def _stored_longest(world: World, role: Role) -> timedelta:

@@ -1,6 +1,7 @@
 """Keep the ledger of revoked identities: whose certificates, begun before when, are refused."""
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,14 +18,18 @@ from mtls_operator.reconcile.world import World
 from mtls_server.contract import CERTIFICATE, POLICY, Policy, decode_policy
 
 from .callers import callers, revoked_identities
-from .consent import created_at, has_certificate, obsolete
+from .consent import MOST_CALLERS, created_at, has_certificate, obsolete
 from .recovery import mark, server_secret
 
 REVOKE = "revoke/"
 """With this a request for re-issue begins that also refuses what was issued before it."""
 MAX_CHAIN = 8
 MAX_ENTRIES = 2000
-"""Most identities in the ledger, which must fit into a Secret twice: nobody who is not a caller is served."""
+"""Most identities in the ledger."""
+MAX_LEDGER_BYTES = 288 * 1024
+"""Most bytes of it, which must fit into two Secrets, beside CAs and the rest of the policy."""
+_ENTRY_BYTES = 32
+"""Of an entry in JSON, beside the identity."""
 
 
 def revoke(world: World, keyring: Keyring) -> Keyring:
@@ -48,13 +53,30 @@ def revoke(world: World, keyring: Keyring) -> Keyring:
         if asked.startswith(REVOKE):
             ledger.update(dict.fromkeys(present, moment))
     kept = {uri: at for uri, at in ledger.items() if uri in refused or world.now < _ends(keyring, at)}
-    return replace(keyring, revoked=_bounded(kept, refused))
+    return replace(keyring, revoked=_bounded(kept, present | refused))
 
 
-def _bounded(ledger: dict[str, datetime], refused: Collection[str]) -> dict[str, datetime]:
-    """Forget the oldest entries of very many, but none of whom the spec says to refuse."""
-    by_weight = sorted(ledger, key=lambda uri: (uri in refused, ledger[uri], uri), reverse=True)
-    return {uri: ledger[uri] for uri in sorted(by_weight[:MAX_ENTRIES])}
+def _bounded(ledger: Mapping[str, datetime], lasting: Collection[str]) -> dict[str, datetime]:
+    """Forget the oldest entries of very many, but none of those whom the spec names."""
+    kept = ledger.keys() & lasting
+    room = MAX_LEDGER_BYTES - sum(len(uri) + _ENTRY_BYTES for uri in kept)
+    for uri in _by_weight({uri: at for uri, at in ledger.items() if uri not in kept}):
+        room -= len(uri) + _ENTRY_BYTES
+        if room < 0 or len(kept) >= MAX_ENTRIES:
+            break
+        kept.add(uri)
+    return {uri: ledger[uri] for uri in sorted(kept)}
+
+
+def _by_weight(ledger: Mapping[str, datetime]) -> list[str]:
+    """Order identities so that very many MTLSClients of one namespace displace none of another."""
+    seen: Counter[str] = Counter()
+    ranks = []
+    for uri in sorted(ledger, key=lambda uri: (ledger[uri], uri), reverse=True):
+        namespace, _ = names.mtlsclient_of(uri) or ("", "")
+        ranks.append((seen[namespace], uri))
+        seen[namespace] += 1
+    return [uri for _, uri in sorted(ranks)]
 
 
 def next_end(keyring: Keyring, now: datetime) -> datetime | None:
@@ -73,7 +95,7 @@ def _left_the_policy(world: World, keyring: Keyring) -> Iterator[str]:
     """Return the callers of the policy that was stored last, unless the ledger has moved on since."""
     policy = stored_policy(world)
     if policy is not None:
-        for uri in policy.clients:
+        for uri in filter(names.is_client, policy.clients):
             if policy.revoked.get(uri) == keyring.revoked.get(uri):
                 yield uri
 
@@ -125,11 +147,12 @@ def _accepted(keyring: Keyring, secret: Object) -> str | None:
 
 
 def stored_policy(world: World) -> Policy | None:
-    """Return the policy that the server was given last, if it can be read."""
+    """Return the policy that the server was given last, if it can be read, and could be one of ours."""
     try:
-        return decode_policy(decode_data(server_secret(world)).get(POLICY, b""))
+        policy = decode_policy(decode_data(server_secret(world)).get(POLICY, b""))
     except ValueError:
         return None
+    return policy if len(policy.clients) <= MOST_CALLERS else None
 
 
 def _leaf(pem: bytes) -> x509.Certificate | None:
