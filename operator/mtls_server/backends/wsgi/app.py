@@ -67,6 +67,8 @@ class Watch:
 
 
 def _run(application: Application, environ: Environ, response: Response) -> None:
+    if response.abandoned:  # while the request waited for a thread
+        return
     pieces = application(environ, response.start)
     try:
         for piece in pieces:

@@ -28,7 +28,8 @@ class Response:
         self._loop = asyncio.get_running_loop()
         self._waiting = asyncio.Queue[ASGISendEvent | None]()
         self._room = threading.Semaphore(MAX_WAITING)
-        self._abandoned = False
+        self.abandoned = False
+        """Whether nobody awaits it any more."""
         self._head: tuple[int, list[tuple[bytes, bytes]]] | None = None
         self._begun = False
 
@@ -87,7 +88,7 @@ class Response:
 
     def _put(self, event: ASGISendEvent) -> None:
         self._room.acquire()
-        if self._abandoned:
+        if self.abandoned:
             raise CallerGoneError("the caller left before its response was whole")
         self._loop.call_soon_threadsafe(self._waiting.put_nowait, event)
 
@@ -105,7 +106,7 @@ class Response:
 
     def abandon(self) -> None:
         """Have the application fail when it says more."""
-        self._abandoned = True
+        self.abandoned = True
         self._room.release(MAX_WAITING)
 
 

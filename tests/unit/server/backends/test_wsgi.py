@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -206,6 +207,15 @@ def test_a_caller_that_leaves_ends_its_response(program: Program) -> None:
         connection.tls.recv(1 << 16)
     assert program.process.stdout is not None
     assert program.process.stdout.readline() == "closed\n"
+
+
+def test_requests_whose_callers_have_left_are_not_run(program: Program) -> None:
+    for _ in range(20):
+        with program.connect() as connection:
+            connection.send(b"GET /slow HTTP/1.1\r\nHost: orders\r\n\r\n")
+    start = time.monotonic()
+    assert program.get("/slow").status == 200
+    assert time.monotonic() - start < 3, "ten times half a second, as all would take"
 
 
 def test_a_caller_that_leaves_amid_its_request_fails_the_application(world: World, tmp_path: Path) -> None:
