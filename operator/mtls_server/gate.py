@@ -9,6 +9,7 @@ from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from mtls_server.identity import Identity
+from mtls_server.paths import readings
 from mtls_server.routes import Routes
 
 MAX_HEAD_BYTES: Final = 1 << 16
@@ -128,14 +129,17 @@ def judge_route(routes: Routes, identity: Identity, method: str, path: str) -> t
         routes: of the policy in service; if there are none, everybody who is known may send every request.
         identity: of the caller.
         method: as received.
-        path: canonical.
+        path: canonical; must pass as each program reads it.
     """
     if not routes:
         return None
-    route = routes.first(method, path)
-    if route is None:
-        return NO_ROUTE, "none"
-    return None if route.permits(identity.roles) else (MISSING_ROLE, str(route))
+    for reading in readings(path):
+        route = routes.first(method, reading)
+        if route is None:
+            return NO_ROUTE, "none"
+        if not route.permits(identity.roles):
+            return MISSING_ROLE, str(route)
+    return None
 
 
 def has_body(headers: Sequence[tuple[bytes, bytes]]) -> bool:

@@ -14,7 +14,8 @@ _HAZARD: Final = re.compile(
     r"|/\.{1,2}(?:;[^/]*)?(?:/|\Z)"  # goes up; for some also with parameters behind it
 )
 
-
+_PARAMETERS: Final = re.compile(r";[^/]*")
+_SLASHES: Final = re.compile(r"/+")
 _HASH: Final = ord("#")
 """As a number, since Python looks five times longer for a piece of bytes."""
 MAX_REMEMBERED: Final = 256
@@ -35,6 +36,14 @@ def canonical_path(target: bytes) -> str | None:
         return None
     path = target.partition(b"?")[0]
     return _recall(path) if len(path) <= MAX_REMEMBERED else _find(path)
+
+
+def readings(path: str) -> tuple[str, ...]:
+    """Return a canonical path, and how Java's servers read it, if otherwise.
+
+    They take ``;`` and what follows it off each segment, and then perhaps a segment of which nothing is left.
+    """
+    return (path,) if ";" not in path else (path, _SLASHES.sub("/", _PARAMETERS.sub("", path)))
 
 
 def _find(path: bytes) -> str | None:

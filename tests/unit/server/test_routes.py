@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_server.contract import Route
+from mtls_server.gate import judge_route
+from mtls_server.identity import parse
 from mtls_server.routes import Routes
+from tests.unit.server import pki
+from tests.unit.server.conftest import World
 
 ORDERS = Routes.compile(
     [
@@ -71,6 +75,27 @@ def test_a_route_without_roles_is_for_everybody_who_is_known() -> None:
     route = ORDERS.first("GET", "/health")
     assert route is not None
     assert route.permits([])
+
+
+@pytest.mark.parametrize(
+    ("path", "passes"),
+    [
+        ("/admin;x", False),
+        ("/admin;x=1/users", False),
+        ("/;x/admin", False),
+        ("/a;/;b/c;d", True),
+        ("/exactly;x", False),
+    ],
+)
+def test_a_path_passes_with_the_parameters_of_its_segments_and_without(
+    path: str, world: World, *, passes: bool
+) -> None:
+    """Java's servers take `;` and what follows it off each segment, others do not."""
+    routes = Routes.compile(
+        [Route("/admin/**", roles=("admin",)), Route("/exactly", roles=("admin",)), Route("/**")]
+    )
+    caller = parse(pki.client(world.client_authority).der)
+    assert (judge_route(routes, caller, "GET", path) is None) is passes
 
 
 @pytest.mark.parametrize(
