@@ -25,6 +25,11 @@ def made_by_us(observed: Object) -> bool:
     return bool(labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY)
 
 
+def is_going(observed: Object) -> bool:
+    """Tell whether an object was deleted already, and is there only until its finalizers are done."""
+    return bool(observed["metadata"].get("deletionTimestamp"))
+
+
 def holder_uid(observed: Object) -> str | None:
     """Return the UID of the MTLSClient that controls an object, if its ownerReferences say so.
 

@@ -9,6 +9,7 @@ from mtls_operator.api import names
 from mtls_operator.reconcile.ports import (
     DEPLOYMENT,
     MTLSSERVICE,
+    NETWORK_POLICY,
     POD,
     SECRET,
     SERVICE,
@@ -179,3 +180,26 @@ async def test_a_service_of_many_clients_sends_few_writes_at_a_time() -> None:
     await operator.reconcile()
     assert operator.status["clientsReady"] == 50
     assert operator.api.most_in_flight <= MOST_AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("resource", "name"),
+    [(SECRET, "orders-client-billing"), (NETWORK_POLICY, "orders")],
+    ids=["Secret", "NetworkPolicy"],
+)
+async def test_what_a_finalizer_keeps_is_deleted_once_and_holds_nothing_up(
+    resource: Resource, name: str
+) -> None:
+    operator = Operator()
+    await operator.reconcile()
+    kept = copy.deepcopy(operator.api.objects[Ref(resource, "shop", name)])
+    kept["metadata"] |= {"deletionTimestamp": "2026-01-01T12:00:00Z", "finalizers": ["example.com/slow"]}
+    operator.watch(resource, kept)
+    stored = operator.api.objects[Ref(MTLSSERVICE, *ORDERS)]
+    spec = {"clients": [], "networkPolicy": {"enabled": False}}
+    operator.watch(MTLSSERVICE, stored | {"spec": spec})
+    operator.now += timedelta(seconds=2)
+    writes = await operator.reconcile()
+    assert f"delete {resource.kind} shop/{name}" not in writes
+    assert operator.status["clientsTotal"] == 0
+    assert await operator.reconcile() == []

@@ -7,7 +7,7 @@ from datetime import datetime
 from mtls_operator.api import defaults, names
 from mtls_operator.api.settings import Settings
 from mtls_operator.api.types import ClientNamespace, Metadata, MTLSClient, MTLSService
-from mtls_operator.reconcile.ownership import Ownership, holder_uid, made_by_us, ownership
+from mtls_operator.reconcile.ownership import Ownership, holder_uid, is_going, made_by_us, ownership
 from mtls_operator.reconcile.plan import NAME_TAKEN, RETRY_REFUSED, Delete, Plan, Problem
 from mtls_operator.reconcile.ports import MTLSCLIENT, MTLSSERVICE, SECRET, Key, Object, Ref, ref_of
 from mtls_operator.reconcile.world import Admission, Admitted, World
@@ -120,7 +120,7 @@ def _holders(world: World) -> Iterator[tuple[MTLSClient, Sequence[Object]]]:
 
 
 def _is_ours_to_delete(secret: Object) -> bool:
-    return made_by_us(secret) and not secret["metadata"].get("deletionTimestamp")
+    return made_by_us(secret) and not is_going(secret)
 
 
 def _contests(world: World, admitted: Sequence[Admitted]) -> Iterator[tuple[Ref, Problem]]:

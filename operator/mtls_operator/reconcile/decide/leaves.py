@@ -12,7 +12,7 @@ from mtls_operator.pki.entropy import Entropy
 from mtls_operator.pki.keys import encode_key
 from mtls_operator.pki.leaf import issue_leaf
 from mtls_operator.pki.renewal import last_moment, succession_time
-from mtls_operator.reconcile.ownership import Ownership, made_by_us, ownership
+from mtls_operator.reconcile.ownership import Ownership, is_going, made_by_us, ownership
 from mtls_operator.reconcile.plan import Create, Delete, Plan, Problem, Replace, name_taken
 from mtls_operator.reconcile.ports import SECRET, Ref
 from mtls_operator.reconcile.secrets import decode_data, differences, merged
@@ -100,7 +100,7 @@ def decide_obsolete(world: World, wanted: Collection[Ref]) -> Plan:
     writes = []
     for ref, observed in world.secrets.items():
         ours = made_by_us(observed) and ownership(observed, world.service) is Ownership.OURS
-        if ref in wanted or not ours:
+        if ref in wanted or not ours or is_going(observed):
             continue
         metadata = observed["metadata"]
         writes.append(Delete(ref, metadata["uid"], metadata["resourceVersion"]))

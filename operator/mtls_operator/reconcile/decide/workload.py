@@ -3,7 +3,7 @@
 from mtls_operator.api import names
 from mtls_operator.desired.drift import differs
 from mtls_operator.desired.workload import workload
-from mtls_operator.reconcile.ownership import Ownership, ownership
+from mtls_operator.reconcile.ownership import Ownership, is_going, ownership
 from mtls_operator.reconcile.plan import Apply, Delete, Plan, name_taken
 from mtls_operator.reconcile.ports import (
     CREATE_ONLY,
@@ -84,7 +84,8 @@ def _precondition(observed: Object | None) -> Object:
 def _decide_obsolete(world: World, wanted: set[tuple[str, str]]) -> Plan:
     writes = []
     for (kind, name), observed in world.workload.items():
-        if (kind, name) in wanted or ownership(observed, world.service) is not Ownership.OURS:
+        ours = ownership(observed, world.service) is Ownership.OURS
+        if (kind, name) in wanted or not ours or is_going(observed):
             continue
         metadata = observed["metadata"]
         ref = Ref(_BY_KIND[kind], metadata["namespace"], name)
