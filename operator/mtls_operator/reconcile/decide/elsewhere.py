@@ -70,7 +70,7 @@ def decide_restarts_elsewhere(
 
 def _problem(wanted: WantedLeaf, report: LeafReport) -> Problem | None:
     if report.problem is None:
-        return wanted.stores.problem if wanted.stores else None
+        return wanted.problem
     return name_taken(wanted.ref) if report.problem.reason == NAME_TAKEN else report.problem
 
 

@@ -119,9 +119,8 @@ def _keep(world: World, wanted: WantedLeaf, stored: Stored, *, may_write: bool) 
         if not may_write:
             return _report_until_written(world, wanted, stored, cause), Plan(more=True)
         return _write(world, wanted, stored, material, cause)
-    problem = wanted.stores.problem if wanted.stores else None
     return _report(world, wanted, material.leaf, stored.reason), Plan(
-        problems=(problem,) if problem else (), wake=_next_look(world, wanted, material.leaf)
+        problems=(wanted.problem,) if wanted.problem else (), wake=_next_look(world, wanted, material.leaf)
     )
 
 

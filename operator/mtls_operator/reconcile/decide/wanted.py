@@ -13,12 +13,14 @@ from mtls_operator.pki.bundle import encode_bundle
 from mtls_operator.pki.generations import Generations
 from mtls_operator.pki.keys import KeyProfile
 from mtls_operator.pki.leaf import LeafProfile, client_profile, server_profile
+from mtls_operator.reconcile.plan import Problem
 from mtls_operator.reconcile.ports import SECRET, Ref
 from mtls_operator.reconcile.world import World
-from mtls_server.contract import OWN_SOURCE, Client, encode_policy
+from mtls_server.contract import OWN_SOURCE, Client
 
 from .callers import Caller, callers
 from .keystores import WantedStores, wanted_stores
+from .served_policy import served_policy
 from .trust import Trust
 
 
@@ -44,6 +46,8 @@ class WantedLeaf:
     """Workloads of the Secret's namespace that read it once."""
     caller: MTLSClient | None = None
     """Whose it is; None: the service's."""
+    problem: Problem | None = None
+    """Why not all in its Secret is as the spec asks for it."""
 
 
 def wanted_leaves(world: World, keyring: Keyring, trust: Trust) -> Iterator[WantedLeaf]:
@@ -61,6 +65,7 @@ def wanted_leaves(world: World, keyring: Keyring, trust: Trust) -> Iterator[Want
 
 
 def _client(world: World, keyring: Keyring, caller: Caller, anchors: bytes) -> WantedLeaf:
+    stores = wanted_stores(world, caller.ref.namespace, caller.name, caller.formats)
     return WantedLeaf(
         ref=caller.ref,
         client=caller.full_name,
@@ -70,7 +75,8 @@ def _client(world: World, keyring: Keyring, caller: Caller, anchors: bytes) -> W
         renew_before=defaults.renew_before(world.service.spec.certificates, caller.duration),
         anchors=anchors,
         not_before=keyring.revoked.get(caller.uri),
-        stores=wanted_stores(world, caller.ref.namespace, caller.name, caller.formats),
+        stores=stores,
+        problem=stores.problem if stores else None,
         restart=caller.restart,
         caller=caller.client,
     )
@@ -82,7 +88,7 @@ def _server(world: World, keyring: Keyring, trust: Trust, known: Sequence[Caller
     duration = defaults.certificate_duration(certificates)
     in_cluster = names.server_dns_names(name, namespace, world.settings.cluster_domain)
     dns_names = tuple(dict.fromkeys((*in_cluster, *certificates.dns_names)))
-    served = policy.policy(
+    wanted = policy.policy(
         service,
         server_names=dns_names,
         sources={**trust.sources, OWN_SOURCE: [spki_digest(anchor) for anchor in keyring.client.anchors]},
@@ -93,6 +99,7 @@ def _server(world: World, keyring: Keyring, trust: Trust, known: Sequence[Caller
             if caller.client
         },
     )
+    served = served_policy(world, wanted)
     return WantedLeaf(
         ref=Ref(SECRET, namespace, names.server_secret(name)),
         client=None,
@@ -101,7 +108,8 @@ def _server(world: World, keyring: Keyring, trust: Trust, known: Sequence[Caller
         duration=duration,
         renew_before=defaults.renew_before(certificates, duration),
         anchors=encode_bundle((*keyring.client.anchors, *trust.certificates)),
-        policy=encode_policy(served),
+        policy=served.document,
+        problem=served.problem,
         restart=service.spec.restart if service.spec.certificates_only else (),
     )
 
