@@ -6,16 +6,21 @@ HOP_BY_HOP: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
 """What concerns one connection only (RFC 9110 §7.6.1)."""
-IDENTITY_PREFIXES: Final = (
+MISLEADING_PREFIXES: Final = (
     b"client-cert",
     b"ssl-",
     b"x-client-cert",
     b"x-forwarded-client-cert",
     b"x-forwarded-tls-client-cert",
+    b"x-http-method",
+    b"x-method-override",
     b"x-mtls-",
+    b"x-original-",
+    b"x-rewrite-url",
     b"x-ssl-",
 )
-"""Our own fields (RFC 9440 and `caller`), and those by which other proxies commonly name a caller."""
+"""Our own fields (RFC 9440 and `caller`), those by which other proxies commonly name a caller, and those that
+frameworks believe rather than the method and the path, by which requests are judged."""
 _FIRST_LETTERS: Final = (b"c", b"s", b"x")
 _FOLDING: Final = bytes(octet if chr(octet).isalnum() and octet < 0x80 else ord("-") for octet in range(256))
 
@@ -28,6 +33,6 @@ def fold(name: bytes) -> bytes:
     return name.translate(_FOLDING)
 
 
-def claims_identity(name: bytes) -> bool:
-    """Tell whether a field of this name (in lower case) could pass for one that says who calls."""
-    return name.startswith(_FIRST_LETTERS) and fold(name).startswith(IDENTITY_PREFIXES)
+def misleads(name: bytes) -> bool:
+    """Tell whether a field of this name (in lower case) could say otherwise who calls, or what was asked for."""
+    return name.startswith(_FIRST_LETTERS) and fold(name).startswith(MISLEADING_PREFIXES)

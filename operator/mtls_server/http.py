@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from mtls_server.fields import claims_identity
+from mtls_server.fields import misleads
 from mtls_server.gate import (
     AMBIGUOUS_PATH,
     HEAD_TOO_LARGE,
@@ -54,7 +54,7 @@ class _RefusedRequestError(Exception):
 class StrictProtocol(GracefulProtocol):
     """Answers what is malformed or too large itself, and never merges trailers into the headers.
 
-    Fields by which a caller could claim to be somebody never reach the application.
+    Fields that say who calls, or that something else was asked for, never reach the application.
 
     A client that pipelines too many requests loses its connection.
     """
@@ -104,7 +104,7 @@ class StrictProtocol(GracefulProtocol):
             raise _RefusedRequestError
         if len(self.pipeline) == MAX_PIPELINED:  # no answer can be told, as others are due before it
             raise _RefusedRequestError
-        self.headers[:] = [field for field in self.headers if not claims_identity(field[0])]
+        self.headers[:] = [field for field in self.headers if not misleads(field[0])]
         super().on_headers_complete()
         self.headers = _DROPPED_TRAILERS
 

@@ -9,7 +9,7 @@ from uvicorn._types import HTTPScope
 
 from mtls_server.backends.upstream.caller import caller_fields
 from mtls_server.backends.upstream.target import Target
-from mtls_server.fields import HOP_BY_HOP, claims_identity, fold
+from mtls_server.fields import HOP_BY_HOP, misleads, fold
 
 Fields = Sequence[tuple[bytes, bytes]]
 
@@ -104,7 +104,7 @@ def _origin_form(scope: HTTPScope) -> bytes:
 
 def _is_passed_on(name: bytes) -> bool:
     folded = fold(name)
-    return not (folded in _NOT_PASSED_ON or folded.startswith(b"x-forwarded-") or claims_identity(name))
+    return not (folded in _NOT_PASSED_ON or folded.startswith(b"x-forwarded-") or misleads(name))
 
 
 def _nominated(received: Fields) -> frozenset[bytes]:

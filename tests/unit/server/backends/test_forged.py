@@ -1,10 +1,10 @@
-"""Fields by which a caller could claim to be somebody, whatever their spelling."""
+"""Fields by which a caller could claim to be somebody, or to have asked for something else, however spelled."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from mtls_server.fields import claims_identity
+from mtls_server.fields import misleads
 from tests.unit.server.conftest import World
 from tests.unit.server.program import Program, running
 
@@ -25,19 +25,25 @@ CLAIMS = [
     "x_ssl_client_cn",
     "ssl-client-verify",
     "ssl_client_s_dn",
+    "x-original-url",
+    "x_original_url",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "x_http_method",
+    "x-method-override",
 ]
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_a_field_that_claims_an_identity_is_known(name: str) -> None:
-    assert claims_identity(name.encode())
+def test_a_field_that_misleads_is_known(name: str) -> None:
+    assert misleads(name.encode())
 
 
 @pytest.mark.parametrize(
-    "name", ["accept", "client", "cookie", "content-type", "sslx", "x-forwarded-for", "x-a"]
+    "name", ["accept", "client", "cookie", "content-type", "sslx", "x-forwarded-for", "x-http", "x-a"]
 )
 def test_other_fields_are_not_meant(name: str) -> None:
-    assert not claims_identity(name.encode())
+    assert not misleads(name.encode())
 
 
 @pytest.fixture(scope="module")
