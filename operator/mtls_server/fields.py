@@ -34,5 +34,5 @@ def fold(name: bytes) -> bytes:
 
 
 def misleads(name: bytes) -> bool:
-    """Tell whether a field of this name (in lower case) could say otherwise who calls, or what was asked for."""
+    """Tell whether a field named so (in lower case) could say otherwise who calls, or what is asked for."""
     return name.startswith(_FIRST_LETTERS) and fold(name).startswith(MISLEADING_PREFIXES)

@@ -1,4 +1,4 @@
-"""Fields by which a caller could claim to be somebody, or to have asked for something else, however spelled."""
+"""Fields by which a caller could claim to be somebody, or to ask for something else, however spelled."""
 
 from collections.abc import Iterator
 
