@@ -557,7 +557,7 @@ class TestFormatsAndRestart:
         operator = operator_with(client)
         await operator.reconcile()
         assert ready(operator) == ("True", "Issued")
-        operator.now += timedelta(hours=13)
+        operator.now += timedelta(hours=14)
         await operator.reconcile()
         assert ready(operator) == ("False", "RestartFailed")
         assert operator.condition("Stalled")["status"] == "False"
@@ -571,7 +571,7 @@ class TestFormatsAndRestart:
             spec: Object = {"template": {"metadata": {"labels": {}}, "spec": {}}}
             operator.api.seed(DEPLOYMENT, {"kind": "Deployment", "metadata": metadata, "spec": spec})
         await operator.reconcile()
-        operator.now += timedelta(hours=13)
+        operator.now += timedelta(hours=14)
         await operator.reconcile()
         restarted = {
             namespace: operator.api.objects[Ref(DEPLOYMENT, namespace, "web")]["spec"]["template"]["metadata"]
