@@ -21,7 +21,7 @@ from .decide.hearsay import unconfirmed
 from .decide.service import INVALID_SPEC, Report, decide
 from .herald import Herald, Recorder
 from .observe import observe
-from .plan import RETRY_REFUSED, RETRY_TAKEN, STATUS_INTERVAL, Notice, Problem
+from .plan import RETRY_REFUSED, RETRY_TAKEN, STATUS_INTERVAL, Notice, Plan, Problem
 from .ports import MTLSSERVICE, Cluster, ConflictError, Key, Object, Ref, UnavailableError
 from .status.client import answers
 from .status.service import build_status, first_sight, notices
@@ -143,8 +143,7 @@ class Reconciler:
             if plan.more:
                 break
         else:
-            self._deadlines.set(key, self._with.clock() + STATUS_INTERVAL)
-            return
+            plan += Plan(wake=world.now + STATUS_INTERVAL)
         self._failing_since.pop(key, None)
         wake = world.now if plan.more else plan.wake
         if refused:

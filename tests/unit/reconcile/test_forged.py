@@ -14,9 +14,10 @@ from mtls_operator.pki.bundle import encode_bundle
 from mtls_operator.pki.entropy import SYSTEM_ENTROPY
 from mtls_operator.pki.keys import DEFAULT_KEY
 from mtls_operator.pki.leaf import client_profile, issue_leaf
-from mtls_operator.reconcile.ports import SECRET, Object, Ref
+from mtls_operator.reconcile.ports import MTLSSERVICE, SECRET, Object, Ref, Resource, ref_of
+from mtls_operator.reconcile.reconciler import MOST_ROUNDS
 
-from .api import Operator
+from .api import ORDERS, Operator
 from .test_callers import WEB_SECRET, consenting, operator_with, policy
 from .universe import START, client_object
 
@@ -84,3 +85,25 @@ async def test_a_certificate_of_one_client_is_no_reason_to_revoke_another() -> N
     operator.watch(SECRET, secret_of(second, base64.b64decode(stored["data"]["tls.crt"])))
     assert await operator.reconcile() == ["delete Secret front/second-tls"]
     assert policy(operator) == before
+
+
+async def test_a_secret_that_is_altered_after_each_write_keeps_no_news_from_the_service() -> None:
+    operator = operator_with(client_object())
+    await operator.reconcile()
+    replace = operator.api.replace
+
+    async def replaced_and_altered(resource: Resource, body: Object) -> Object:
+        stored = await replace(resource, body)
+        if ref_of(resource, body) == WEB_SECRET:
+            annotate(operator, WEB_SECRET, {names.ANNOTATION_SERIAL: "forged"})
+        return stored
+
+    operator.api.replace = replaced_and_altered  # type: ignore[method-assign]
+    annotate(operator, WEB_SECRET, {names.ANNOTATION_SERIAL: "forged"})
+    service = operator.api.objects[Ref(MTLSSERVICE, *ORDERS)]
+    operator.watch(MTLSSERVICE, service | {"metadata": service["metadata"] | {"generation": 2}})
+    operator.now += timedelta(seconds=2)
+    writes = await operator.reconcile()
+    assert writes.count("replace Secret front/web-tls") == MOST_ROUNDS
+    assert operator.status["observedGeneration"] == 2
+    assert operator.deadlines.next() == operator.now + timedelta(seconds=1)
