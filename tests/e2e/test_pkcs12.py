@@ -1,7 +1,6 @@
 """A Java program calls the service with the stores of its Secret, and with nothing else."""
 
 import shutil
-from functools import partial
 
 import pytest
 
@@ -16,6 +15,7 @@ from tests.e2e.waiting import until
 pytestmark = pytest.mark.e2e
 
 NAME = "orders"
+SECRET = f"{NAME}-client-billing"
 STORES = "billing-stores"
 BILLING = {
     "name": "billing",
@@ -35,8 +35,10 @@ def test_a_java_program_calls_with_its_keystore_and_truststore(namespace: Namesp
     outcome = call(namespace, "changeit")
     assert (outcome.status, outcome.json["client"]) == (200, "billing"), outcome.error
 
+    former = stores(namespace)
     namespace.kubectl.apply(password(namespace, "correct horse battery staple"))
-    until("the new one opens them", partial(answers, namespace, "correct horse battery staple"), seconds=20)
+    until("both are written anew", lambda: not stores(namespace) & former, seconds=5)
+    assert call(namespace, "correct horse battery staple").status == 200
     assert "password was incorrect" in call(namespace, "changeit").error
 
 
@@ -47,10 +49,10 @@ def password(namespace: Namespace, value: str) -> Object:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"password": value}}
 
 
+def stores(namespace: Namespace) -> set[bytes]:
+    data = namespace.reader.data(namespace.name, SECRET)
+    return {data["keystore.p12"], data["truststore.p12"]}
+
+
 def call(namespace: Namespace, password: str) -> Outcome:
-    stores = namespace.files(f"{NAME}-client-billing").anchors.parent
-    return clients.java(namespace.target(NAME), stores, password)
-
-
-def answers(namespace: Namespace, password: str) -> bool:
-    return call(namespace, password).status == 200
+    return clients.java(namespace.target(NAME), namespace.files(SECRET).anchors.parent, password)
