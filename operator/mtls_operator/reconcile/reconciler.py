@@ -123,7 +123,9 @@ class Reconciler:
 
     async def _converge(self, key: Key) -> None:
         refused: tuple[Problem, ...] = ()
-        for _ in range(MOST_ROUNDS):
+        rounds = 0
+        while True:
+            rounds += 1
             world = await self._look(key)
             if world is None:
                 return
@@ -142,8 +144,9 @@ class Reconciler:
                 raise
             if plan.more:
                 break
-        else:
-            plan += Plan(wake=world.now + STATUS_INTERVAL)
+            if rounds == MOST_ROUNDS:
+                plan += Plan(wake=world.now + STATUS_INTERVAL)
+                break
         self._failing_since.pop(key, None)
         wake = world.now if plan.more else plan.wake
         if refused:
