@@ -114,6 +114,7 @@ def test_a_request_to_revoke_refuses_all_leaves_and_issues_new_ones(settled: Uni
     assert leaf(settled, SERVER) != before[1]
     reason = settled.secret(BILLING)["metadata"]["annotations"][names.ANNOTATION_REASON]
     assert reason.startswith("Revoked: ")
+    assert len(settled.secret(BILLING)["metadata"]["annotations"][names.ANNOTATION_REISSUE]) <= 128
     assert settled.settle() == []
 
 

@@ -12,6 +12,7 @@ from mtls_server.contract import CERTIFICATE, PRIVATE_KEY
 
 from .leaf_secrets import is_known
 from .material import Stored
+from .recovery import mark
 from .wanted import WantedLeaf
 
 CONTENTS_CHANGED = "ContentsChanged"
@@ -85,4 +86,4 @@ def is_succession(wanted: WantedLeaf, stored: Stored | None, cause: Cause) -> bo
 
 def requested(world: World) -> str:
     """Return the request for new leaves that the service carries now, if any."""
-    return world.service.metadata.annotations.get(names.ANNOTATION_REISSUE, "")
+    return mark(world.service.metadata.annotations.get(names.ANNOTATION_REISSUE, ""))
