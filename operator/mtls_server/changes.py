@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from mtls_server.authorization.policy import authority
+from mtls_server.authorization.rules import name_of
 from mtls_server.contract import Policy, Rule
 from mtls_server.material import Generation, Peer
-from mtls_server.policy import authority
-from mtls_server.rules import name_of
 
 INDEXED: Final = {"uri", "spiffe_id", "fingerprint"}
 """Kinds of names by which connections are found."""

@@ -8,9 +8,9 @@ import msgspec
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from mtls_server.authorization.paths import readings
+from mtls_server.authorization.routes import Routes
 from mtls_server.identity import Identity
-from mtls_server.paths import readings
-from mtls_server.routes import Routes
 
 MAX_HEAD_BYTES: Final = 1 << 16
 MAX_HEADERS: Final = 128

@@ -14,6 +14,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
+from mtls_server.authorization.paths import canonical_path
+from mtls_server.authorization.routes import Routes
 from mtls_server.fields import misleads
 from mtls_server.gate import (
     AMBIGUOUS_PATH,
@@ -31,8 +33,6 @@ from mtls_server.graceful import DrainState, GracefulProtocol
 from mtls_server.identity import Identity, Refusal, Tls
 from mtls_server.live import LiveConnections
 from mtls_server.material import Peer
-from mtls_server.paths import canonical_path
-from mtls_server.routes import Routes
 from mtls_server.tls.transport import TlsTransport
 
 MAX_PIPELINED: Final = 32

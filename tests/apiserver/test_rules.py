@@ -10,9 +10,9 @@ from mtls_operator.api import crd, defaults
 from mtls_operator.api.rules import values
 from mtls_operator.desired import authorization
 from mtls_operator.pki.keys import KeyProfile
+from mtls_server.authorization.routes import Routes
+from mtls_server.authorization.rules import Rules
 from mtls_server.backends.upstream.target import parse_target
-from mtls_server.routes import Routes
-from mtls_server.rules import Rules
 from tests.apiserver.cases import OF_CLIENTS, OF_SERVICES
 from tests.apiserver.cases.case import BILLING, SHOP, Case, Spec, certificates, client
 from tests.apiserver.cases.clients import MINIMAL

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from mtls_operator.api.rules import authorization, values
 from mtls_operator.api.schema import Rule as AdmissionRule
+from mtls_server.authorization.paths import canonical_path
+from mtls_server.authorization.routes import Routes
+from mtls_server.authorization.rules import Rules
 from mtls_server.contract import Route, Rule
-from mtls_server.paths import canonical_path
-from mtls_server.routes import Routes
-from mtls_server.rules import Rules
 
 
 def admitted(first: AdmissionRule, *others: AdmissionRule) -> st.SearchStrategy[str]:

@@ -9,11 +9,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.http11 import Request
 
+from mtls_server.authorization.paths import canonical_path
+from mtls_server.authorization.routes import Routes
 from mtls_server.gate import Answer, judge_route
 from mtls_server.identity import Identity
 from mtls_server.material import Peer
-from mtls_server.paths import canonical_path
-from mtls_server.routes import Routes
 
 POLICY_VIOLATION: Final = 1008
 """RFC 6455 §7.4.1."""

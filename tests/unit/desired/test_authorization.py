@@ -1,7 +1,7 @@
 from mtls_operator.api.types import Authorization
 from mtls_operator.desired.authorization import routes, rules
+from mtls_server.authorization.policy import Authorisation
 from mtls_server.contract import Policy, Route, Rule, decode_policy, encode_policy
-from mtls_server.policy import Authorisation
 from tests.unit.desired.builders import service
 
 

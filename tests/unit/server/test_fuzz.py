@@ -5,6 +5,8 @@ from contextlib import suppress
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mtls_server.authorization.paths import canonical_path
+from mtls_server.authorization.policy import Authorisation
 from mtls_server.checks import MaterialError, examine
 from mtls_server.contract import (
     CERTIFICATE,
@@ -18,8 +20,6 @@ from mtls_server.contract import (
 )
 from mtls_server.gate import judge_head
 from mtls_server.identity import RefusedError, parse
-from mtls_server.paths import canonical_path
-from mtls_server.policy import Authorisation
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mtls_server.paths import canonical_path
+from mtls_server.authorization.paths import canonical_path
 
 # What has a meaning in a URL, more often than chance has it.
 targets = st.lists(

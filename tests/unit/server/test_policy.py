@@ -5,9 +5,9 @@ from datetime import datetime, timedelta, timezone
 import msgspec
 import pytest
 
+from mtls_server.authorization.policy import Authorisation
 from mtls_server.contract import OWN_SOURCE, Policy, Rule, decode_policy, encode_policy
 from mtls_server.identity import Identity, Reason, RefusedError, parse
-from mtls_server.policy import Authorisation
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 

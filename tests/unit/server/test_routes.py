@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mtls_server.authorization.routes import Routes
 from mtls_server.contract import Route
 from mtls_server.gate import judge_route
 from mtls_server.identity import parse
-from mtls_server.routes import Routes
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 

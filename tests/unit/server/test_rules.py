@@ -3,9 +3,9 @@
 import pytest
 from cryptography import x509
 
+from mtls_server.authorization.rules import Matcher, Rules
 from mtls_server.contract import Rule
 from mtls_server.identity import Identity, parse
-from mtls_server.rules import Matcher, Rules
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 

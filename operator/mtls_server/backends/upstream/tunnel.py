@@ -8,6 +8,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
+from mtls_server.authorization.routes import Routes
 from mtls_server.backends.upstream.connection import Connection
 from mtls_server.backends.upstream.failures import MALFORMED, ExchangeError, log
 from mtls_server.backends.upstream.frames import Frames, close_frame
@@ -16,7 +17,6 @@ from mtls_server.backends.upstream.pool import Pool
 from mtls_server.backends.upstream.response import ResponseHead
 from mtls_server.backends.websocket import CLOSE_SECONDS, POLICY_VIOLATION, still_permitted
 from mtls_server.material import Peer
-from mtls_server.routes import Routes
 
 SERVICE_RESTART: Final = 1012
 """In IANA's registry of WebSocket close codes."""

@@ -11,10 +11,10 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from mtls_server.authorization.routes import Routes
+from mtls_server.authorization.rules import Rules
 from mtls_server.contract import OWN_SOURCE, Client, Policy
 from mtls_server.identity import Identity, Reason, RefusedError
-from mtls_server.routes import Routes
-from mtls_server.rules import Rules
 
 MAX_AUTHORITIES: Final = 1024
 MAX_QUOTED: Final = 256

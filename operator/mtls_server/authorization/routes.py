@@ -92,7 +92,7 @@ class Routes:
 
         Args:
             method: as received.
-            path: canonical (`mtls_server.paths`); a slash at its end makes no difference.
+            path: canonical (`mtls_server.authorization.paths`); a slash at its end makes no difference.
         """
         matching: list[NumberedRoute] = []
         nodes = [self.root]

@@ -1,0 +1,1 @@
+"""Who is served, and which requests each may send: pure decisions on the mounted policy. Default deny."""
