@@ -32,6 +32,7 @@ class Wsgi:
         body = Body(receive, watch.begin, empty=not has_body(list(scope["headers"])))
         environ = environ_of(scope, io.BufferedReader(body))
         try:
+            await body.begin()
             running = self._threads.run(partial(_run, self._application, environ, response))
             running.add_done_callback(response.end)
             await response.send_to(send)

@@ -28,6 +28,15 @@ class Body(io.RawIOBase):
         if empty:
             at_end()
 
+    async def begin(self) -> None:
+        """Wait, on the event loop, until the body has begun, so that no thread has to.
+
+        Raises:
+            CallerGoneError: it never will.
+        """
+        if self._more:
+            self._piece = memoryview(await self._fetch())
+
     def readable(self) -> bool:
         """Tell that this can be read."""
         return True

@@ -209,6 +209,13 @@ def test_a_caller_that_leaves_ends_its_response(program: Program) -> None:
     assert program.process.stdout.readline() == "closed\n"
 
 
+def test_a_body_that_has_not_begun_keeps_no_thread(program: Program) -> None:
+    with contextlib.ExitStack() as waiting:
+        for _ in range(3):
+            waiting.enter_context(program.connect()).send(POST + b"Content-Length: 5\r\n\r\n")
+        assert program.get().status == 200
+
+
 def test_requests_whose_callers_have_left_are_not_run(program: Program) -> None:
     for _ in range(20):
         with program.connect() as connection:
