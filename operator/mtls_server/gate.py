@@ -12,7 +12,8 @@ from mtls_server.authorization.paths import readings
 from mtls_server.authorization.routes import Routes
 from mtls_server.identity import Identity
 
-MAX_HEAD_BYTES: Final = 1 << 16
+MAX_HEAD_BYTES: Final = (1 << 16) - 1
+"""Also the longest target that httptools takes apart."""
 MAX_HEADERS: Final = 128
 
 

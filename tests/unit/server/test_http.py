@@ -152,6 +152,7 @@ def test_a_refused_peer_is_answered_even_if_its_request_is_nonsense(program: Pro
         (GET + b"A: " + b"b" * 65536 + b"\r\n\r\n", 431, "head_too_large"),
         (GET + b"A: " + b"b" * (1 << 18), 431, "head_too_large"),
         (b"GET /" + b"a" * (1 << 18), 431, "head_too_large"),
+        (b"GET /" + b"a" * 65535 + b" HTTP/1.0\r\n\r\n", 431, "head_too_large"),
     ],
 )
 def test_a_request_that_must_not_pass_is_answered_at_the_gate(
