@@ -2,6 +2,7 @@
 
 import base64
 import copy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -401,6 +402,24 @@ class TestTenants:
         successor = issue_authority("server", "shop/orders", timedelta(days=30), operator.now, SYSTEM_ENTROPY)
         waiting = gate(world, read_keyring(world).server, successor).lacking
         assert waiting == "1 of 1 bundles have it not yet, orders-client-billing first"
+
+    async def test_rotation_waits_twice_the_time_for_a_secret_that_a_tenant_writes_again_and_again(
+        self,
+    ) -> None:
+        operator = operator_with(client_object())
+        await operator.reconcile()
+        memory, prepared_at = operator.actor.memory(ORDERS), operator.now
+        service = MTLSService.model_validate(operator.api.objects[Ref(MTLSSERVICE, *ORDERS)])
+        waiting = {}
+        for hours in (47, 48):
+            world = observe(operator.store, memory, SETTINGS, service, prepared_at + timedelta(hours=hours))
+            generations = replace(read_keyring(world).server, prepared_at=prepared_at)
+            successor = issue_authority(
+                "server", "shop/orders", timedelta(days=30), world.now, SYSTEM_ENTROPY
+            )
+            waiting[hours] = gate(world, generations, successor).lacking
+        assert waiting[47].startswith("2 of 2 bundles")
+        assert waiting[48].startswith("1 of 1 bundles")
 
     async def test_strangers_that_were_answered_are_not_looked_at_again(self) -> None:
         strangers = [client_object(f"c{number}", "elsewhere") for number in range(300)]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from mtls_operator.api import names
-from mtls_operator.pki.authority import Authority, Role
+from mtls_operator.api import defaults, names
+from mtls_operator.pki.authority import Authority
 from mtls_operator.pki.bundle import encode_bundle
 from mtls_operator.pki.generations import Generations
 from mtls_operator.pki.validity import SKEW
@@ -18,6 +18,8 @@ from mtls_server.contract import TRUST_ANCHORS
 from .callers import Caller, callers
 from .restart import awaits_restart
 
+PATIENCE = 2
+"""How many times `propagation` a rotation waits for an MTLSClient whose Secret has no rest."""
 FINISHED = frozenset({"Succeeded", "Failed"})
 """Phases of pods that serve nobody any more."""
 
@@ -30,7 +32,7 @@ def gate(world: World, generations: Generations, awaited: Authority) -> Gate:
         generations: those of the authority.
         awaited: which of them must be trusted.
     """
-    bundles = list(_bundles(world, generations.role))
+    bundles = list(_bundles(world, generations))
     anchor = encode_bundle([awaited.anchor])
     lacking = [name for name, bundle, _ in bundles if anchor not in bundle]
     known = max((since for _, _, since in bundles), default=generations.prepared_at)
@@ -67,17 +69,17 @@ def unfinished(pods: tuple[Object, ...]) -> Iterator[Object]:
     return (pod for pod in pods if (pod.get("status") or {}).get("phase") not in FINISHED)
 
 
-def _bundles(world: World, role: Role) -> Iterator[tuple[str, bytes, datetime]]:
-    """Return name, contents and age of each bundle from which leaves of this role are verified.
+def _bundles(world: World, generations: Generations) -> Iterator[tuple[str, bytes, datetime]]:
+    """Return name, contents and age of each bundle from which leaves of this authority are verified.
 
     One whose readers are still to be restarted counts as empty.
     """
     name, namespace = world.service.metadata.name, world.service.metadata.namespace
     server = Ref(SECRET, namespace, names.server_secret(name))
-    heard = {caller.ref: caller.restart for caller in callers(world) if _is_heard(world, caller)}
+    heard = {caller.ref: caller.restart for caller in callers(world) if _is_heard(world, generations, caller)}
     spec = world.service.spec
     own = {server: spec.restart if spec.certificates_only else ()}
-    readers = own if role == "client" else heard
+    readers = own if generations.role == "client" else heard
     for ref, restart in readers.items():
         secret = world.secrets.get(ref)
         if secret is not None and made_by_us(secret):
@@ -86,11 +88,14 @@ def _bundles(world: World, role: Role) -> Iterator[tuple[str, bytes, datetime]]:
             yield ref.name, bundle, trust_since(secret, world.now)
 
 
-def _is_heard(world: World, caller: Caller) -> bool:
-    """Whether to wait for the bundle of a caller; no MTLSClient can hold a service up by its Secret."""
+def _is_heard(world: World, generations: Generations, caller: Caller) -> bool:
+    """Whether to wait for the bundle of a caller; no MTLSClient holds a service up by its Secret for long."""
     secret = world.secrets.get(caller.ref)
     if caller.client is None or secret is None:
         return True
+    patience = PATIENCE * defaults.propagation(world.service)
+    if generations.prepared_at is not None and world.now >= generations.prepared_at + patience:
+        return False
     return caller.ref not in world.refused and ownership(secret, caller.client) is Ownership.OURS
 
 
