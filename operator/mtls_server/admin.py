@@ -14,7 +14,7 @@ from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 from uvicorn.config import Config
 
 from mtls_server.graceful import DrainState
-from mtls_server.http import StrictProtocol
+from mtls_server.strict import StrictProtocol
 from mtls_server.watch import Watcher
 
 MAX_CONNECTIONS: Final = 64

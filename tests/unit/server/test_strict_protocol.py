@@ -12,7 +12,7 @@ from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 from uvicorn.config import Config
 
 from mtls_server.graceful import DrainState
-from mtls_server.http import MAX_PIPELINED, StrictProtocol
+from mtls_server.strict import MAX_PIPELINED, StrictProtocol
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
