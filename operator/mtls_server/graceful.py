@@ -135,8 +135,12 @@ class GracefulProtocol(HttpToolsProtocol):
 
     def _awaits_body(self) -> bool:
         """Tell whether the request being answered lacks something that the client might have sent."""
-        cycle = self._answering
-        return cycle is self.cycle and self._is_answering() and cycle.more_body and not self.flow.read_paused
+        return (
+            self._is_answering()
+            and self._answering is self.cycle
+            and self.cycle.more_body
+            and not (self.flow.read_paused or self.cycle.waiting_for_100_continue)
+        )
 
     def _is_answering(self) -> bool:
         """``cycle`` is the newest request, behind which none is queued."""

@@ -128,6 +128,21 @@ async def test_a_body_that_stops_coming_ends_its_connection() -> None:
         writer.close()
 
 
+async def test_a_body_that_awaits_the_applications_leave_is_not_missed() -> None:
+    async def hesitating(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await asyncio.sleep(2.5)
+        await receive()
+        await empty(scope, receive, send)
+
+    async with serving(keep_alive=1, app=hesitating) as served:
+        reader, writer = await served.connect()
+        writer.write(UPLOAD.replace(b"Host", b"Expect: 100-continue\r\nHost"))
+        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 100")
+        writer.write(b"hello")
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"\r\nHTTP/1.1 204")
+        writer.close()
+
+
 async def test_a_body_may_come_slowly_and_its_answer_too() -> None:
     async with serving(keep_alive=1, app=slow) as served:
         reader, writer = await served.connect()
