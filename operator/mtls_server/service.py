@@ -24,7 +24,8 @@ from mtls_server.http import PeerProtocol
 from mtls_server.live import LiveConnections
 from mtls_server.observe import Telemetry
 from mtls_server.server import Drain, serve, use_all_descriptors
-from mtls_server.tls.listener import Limits, Listener, bind
+from mtls_server.tls.listener import Listener
+from mtls_server.tls.sockets import Limits, bind
 from mtls_server.watch import Watcher
 
 LOGGER: Final = logging.getLogger("mtls_server")

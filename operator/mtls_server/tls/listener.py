@@ -5,7 +5,6 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, Protocol
 
@@ -13,6 +12,7 @@ from mtls_server.tls.closing import LingeringClose, has_ended
 from mtls_server.tls.failures import explain, read_presented
 from mtls_server.tls.handshake import Generation, Handshake
 from mtls_server.tls.observer import Observer
+from mtls_server.tls.sockets import Limits
 from mtls_server.tls.transport import TlsTransport
 
 ACCEPTS_PER_PASS: Final = 16
@@ -21,47 +21,6 @@ CROWDED_SECONDS: Final = 0.2
 """How long a client may be silent before its handshake while others wait; an honest one sends at once."""
 SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 SHORTAGE_SECONDS: Final = 1.0
-NO_IPV6: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
-BACKLOG: Final = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one listener admits."""
-
-    connections: int = 10_000
-    """Clients in any state, each a descriptor."""
-    handshakes: int = 1_000
-    """Clients that have not authenticated themselves yet."""
-    handshake_seconds: float = 10.0
-    first_byte_seconds: float = 3.0
-    """How long a client may be silent before its handshake, unless others wait."""
-    stalled_seconds: float = 60.0
-    """How long a client may leave sent data without acknowledgement, or its window shut."""
-    sweep_seconds: float = 5.0
-    """How often connections are looked for that the kernel has given up."""
-
-
-def bind(host: str | None, port: int, limits: Limits) -> list[socket.socket]:
-    """Listen on the address `host`, or on every address of IPv4 and, where there is one, of IPv6.
-
-    Connections inherit the options set here: TCP_NODELAY, and TCP_USER_TIMEOUT (RFC 5482) against
-    clients that stop reading.
-
-    Raises:
-        OSError: the port is taken, or the address is not ours.
-    """
-    if host is not None:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return [_listen(family, address, limits)]
-    ipv4 = _listen(socket.AF_INET, ("0.0.0.0", port), limits)  # noqa: S104 - every address is asked for
-    try:
-        return [ipv4, _listen(socket.AF_INET6, ("::", ipv4.getsockname()[1]), limits)]
-    except OSError as error:
-        if error.errno in NO_IPV6:
-            return [ipv4]
-        ipv4.close()
-        raise
 
 
 class Follower(Protocol):
@@ -279,21 +238,3 @@ class Listener:
     def _released(self, closed: LingeringClose) -> None:
         self._closing.discard(closed)
         self._adjust()
-
-
-def _listen(family: int, address: tuple[str | int, ...] | tuple[int, bytes], limits: Limits) -> socket.socket:
-    stalled = round(limits.stalled_seconds * 1000)
-    one = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stalled)
-        if family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        one.settimeout(0)
-        one.bind(address)
-        one.listen(BACKLOG)
-    except BaseException:
-        one.close()
-        raise
-    return one

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mtls_server.service import limits_within
-from mtls_server.tls.listener import Limits
+from mtls_server.tls.sockets import Limits
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.program import Connection, Program, running

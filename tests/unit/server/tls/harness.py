@@ -17,7 +17,8 @@ import uvloop
 
 from mtls_server.tls.failures import Presented
 from mtls_server.tls.handshake import Generation
-from mtls_server.tls.listener import Limits, Listener, bind
+from mtls_server.tls.listener import Listener
+from mtls_server.tls.sockets import Limits, bind
 from mtls_server.tls.transport import TlsTransport
 from tests.unit.server import pki
 

@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mtls_server.context import TlsSettings
 from mtls_server.material import Peer
-from mtls_server.tls.listener import Limits
+from mtls_server.tls.sockets import Limits
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.tls.conftest import Serve

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mtls_server.tls import listener
-from mtls_server.tls.listener import Limits, bind
+from mtls_server.tls.sockets import Limits, bind
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.tls.conftest import Serve

@@ -1,0 +1,66 @@
+"""Listening sockets, with the options that their connections inherit, and the limits that hold for them."""
+
+import errno
+import socket
+from dataclasses import dataclass
+from typing import Final
+
+NO_IPV6: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+BACKLOG: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one listener admits."""
+
+    connections: int = 10_000
+    """Clients in any state, each a descriptor."""
+    handshakes: int = 1_000
+    """Clients that have not authenticated themselves yet."""
+    handshake_seconds: float = 10.0
+    first_byte_seconds: float = 3.0
+    """How long a client may be silent before its handshake, unless others wait."""
+    stalled_seconds: float = 60.0
+    """How long a client may leave sent data without acknowledgement, or its window shut."""
+    sweep_seconds: float = 5.0
+    """How often connections are looked for that the kernel has given up."""
+
+
+def bind(host: str | None, port: int, limits: Limits) -> list[socket.socket]:
+    """Listen on the address `host`, or on every address of IPv4 and, where there is one, of IPv6.
+
+    Connections inherit the options set here: TCP_NODELAY, and TCP_USER_TIMEOUT (RFC 5482) against
+    clients that stop reading.
+
+    Raises:
+        OSError: the port is taken, or the address is not ours.
+    """
+    if host is not None:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return [_listen(family, address, limits)]
+    ipv4 = _listen(socket.AF_INET, ("0.0.0.0", port), limits)  # noqa: S104 - every address is asked for
+    try:
+        return [ipv4, _listen(socket.AF_INET6, ("::", ipv4.getsockname()[1]), limits)]
+    except OSError as error:
+        if error.errno in NO_IPV6:
+            return [ipv4]
+        ipv4.close()
+        raise
+
+
+def _listen(family: int, address: tuple[str | int, ...] | tuple[int, bytes], limits: Limits) -> socket.socket:
+    stalled = round(limits.stalled_seconds * 1000)
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stalled)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.settimeout(0)
+        one.bind(address)
+        one.listen(BACKLOG)
+    except BaseException:
+        one.close()
+        raise
+    return one
