@@ -53,7 +53,7 @@ class Response:
         self.begun = False
         """Whether any byte has come."""
         self.rest = b""
-        """What came after the response."""
+        """What came of another protocol, if the response may switch to one."""
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes.
@@ -115,8 +115,9 @@ class Response:
 
     def _note_rest(self, data: bytes) -> None:
         if data:
-            self.rest += data
             self.keeps_alive = False
+            if self._may_switch:
+                self.rest += data
 
     # What the parser calls
 

@@ -79,6 +79,7 @@ def test_a_connection_on_which_more_comes_than_was_asked_for_is_not_kept(data: b
     assert response.complete
     assert response.take() == b"ok"
     assert not response.keeps_alive
+    assert response.rest == b"", "nobody would bound it"
     assert response.head is not None
     assert response.head.status == 200
 
