@@ -21,17 +21,13 @@ from .decide.hearsay import unconfirmed
 from .decide.service import INVALID_SPEC, Report, decide
 from .herald import Herald, Recorder
 from .observe import observe
-from .plan import RETRY_REFUSED, RETRY_TAKEN, STATUS_INTERVAL, Notice, Plan, Problem
+from .plan import RETRY_REFUSED, RETRY_TAKEN, STATUS_INTERVAL, Plan, Problem
 from .ports import MTLSSERVICE, Cluster, ConflictError, Key, Object, Ref, UnavailableError
-from .status.client import answers
-from .status.service import build_status, first_sight, notices
 from .store import Store
 from .world import World
 
 MOST_ROUNDS = 12
 """A service that needs more steps than this at once is looked at again later, after the others."""
-PATIENCE = timedelta(seconds=30)
-"""How long the steps of a service may fail, each tried again, before its status says so."""
 WRITE_FAILING = "WriteFailing"
 RETRY_CLAIM = timedelta(seconds=30)
 
@@ -61,9 +57,7 @@ class Reconciler:
         self._store = store
         self._deadlines = deadlines
         self._with = surroundings
-        self._status_written: dict[Key, datetime] = {}
-        self._failing_since: dict[Key, datetime] = {}
-        self._herald = Herald(store, surroundings.cluster, surroundings.recorder)
+        self._herald = Herald(store, surroundings.cluster, surroundings.recorder, surroundings.clock)
 
     async def reconcile(self, key: Key) -> None:
         """Bring the service to what its spec asks for.
@@ -91,9 +85,9 @@ class Reconciler:
         elif await self._confirm(key, world):
             await self._pass(key)
         else:
-            await self._with.actor.act(world.service, withdraw(world), partial(self._tell, world))
+            await self._with.actor.act(world.service, withdraw(world), partial(self._herald.record, world))
             rest = withdraw(self._observe(key, absent(key)))
-            told = await self._herald.tell(answers(world, Report(admission=world.admission)), world.now)
+            told = await self._herald.tell_clients(world, Report(admission=world.admission))
             self._deadlines.set(key, world.now + STATUS_INTERVAL if rest.acts else _earliest(told, rest.wake))
 
     async def _confirm(self, key: Key, world: World) -> bool:
@@ -115,7 +109,7 @@ class Reconciler:
             return False
         world = self._observe(key, MTLSService.model_validate({**observed, "spec": {}}))
         try:
-            await self._apply_status(world, first_sight(world), precondition=True)
+            await self._herald.claim(world)
         except ConflictError:
             self._deadlines.set(key, self._with.clock() + STATUS_INTERVAL)
             return False
@@ -137,23 +131,24 @@ class Reconciler:
             if not plan.acts or refused:
                 break
             try:
-                refused = await self._with.actor.act(world.service, plan, partial(self._tell, world))
+                refused = await self._with.actor.act(world.service, plan, partial(self._herald.record, world))
             except UnavailableError as error:
                 problems = (*plan.problems, Problem(WRITE_FAILING, str(error)))
-                await self._say_if_it_lasts(key, world, report, problems)
+                await self._herald.tell_if_it_lasts(world, report, problems)
                 raise
             if plan.more:
                 break
             if rounds == MOST_ROUNDS:
                 plan += Plan(wake=world.now + STATUS_INTERVAL)
                 break
-        self._failing_since.pop(key, None)
+        self._herald.recovered(key)
         wake = world.now if plan.more else plan.wake
         if refused:
             wake = _earliest(wake, world.now + RETRY_REFUSED)
         if not report.settling:
-            wake = await self._say(key, world, report, (*plan.problems, *refused), wake)
-        told = await self._herald.tell(answers(world, report), world.now)
+            told = await self._herald.tell(world, report, (*plan.problems, *refused))
+            wake = _earliest(wake, told)
+        told = await self._herald.tell_clients(world, report)
         self._deadlines.set(key, _earliest(wake, told))
 
     async def _look(self, key: Key) -> World | None:
@@ -183,58 +178,10 @@ class Reconciler:
                 del memory.refused[ref]
         return observe(self._store, memory, settings, service, now)
 
-    async def _say(
-        self,
-        key: Key,
-        world: World,
-        report: Report,
-        problems: tuple[Problem, ...],
-        wake: datetime | None = None,
-    ) -> datetime | None:
-        """Write the status if it differs, at most once a second; return when to look again."""
-        observed = self._store.get(Ref(MTLSSERVICE, key.namespace, key.name))
-        status = build_status(world, report, problems)
-        if observed is None or observed.get("status") == status:
-            return wake
-        written = self._status_written.get(key)
-        if written is not None and within(STATUS_INTERVAL, written, world.now):
-            return _earliest(wake, written + STATUS_INTERVAL)
-        for notice in notices(world, report, status):
-            self._tell(world, notice)
-        await self._apply_status(world, status, precondition=False)
-        self._status_written[key] = self._with.clock()
-        return wake
-
-    async def _say_if_it_lasts(
-        self, key: Key, world: World, report: Report, problems: tuple[Problem, ...]
-    ) -> None:
-        """Write the status of a service whose steps keep failing; a short failure is nobody's business."""
-        since = self._failing_since.setdefault(key, world.now)
-        if not within(PATIENCE, since, world.now):
-            await self._say(key, world, report, problems)
-
-    async def _apply_status(self, world: World, status: Object, *, precondition: bool) -> None:
-        metadata = world.service.metadata
-        identity = {"namespace": metadata.namespace, "name": metadata.name, "uid": metadata.uid}
-        body = {
-            "apiVersion": MTLSSERVICE.api_version,
-            "kind": MTLSSERVICE.kind,
-            "metadata": identity | ({"resourceVersion": metadata.resource_version} if precondition else {}),
-            "status": status,
-        }
-        self._store.put(MTLSSERVICE, await self._with.cluster.apply_status(MTLSSERVICE, body))
-
-    def _tell(self, world: World, notice: Notice) -> None:
-        metadata = world.service.metadata
-        observed = self._store.get(notice.caller or Ref(MTLSSERVICE, metadata.namespace, metadata.name))
-        if observed is not None:
-            self._with.recorder.record(observed, notice.severity, notice.reason, notice.message)
-
     def _forget(self, key: Key) -> None:
         self._deadlines.set(key, None)
         self._store.refer(key, ())
-        self._status_written.pop(key, None)
-        self._failing_since.pop(key, None)
+        self._herald.forget(key)
         self._with.actor.forget(key)
 
 
