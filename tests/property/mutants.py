@@ -64,8 +64,8 @@ MUTANTS = (
     Mutant(
         "the successor is left out of the bundles",
         "pki/generations.py",
-        "for each in (self.signing, self.next) if each is not None]",
-        "for each in (self.signing,) if each is not None]",
+        "held = [each.anchor for each in (self.signing, self.next) if each is not None]",
+        "held = [each.anchor for each in (self.signing,) if each is not None]",
     ),
     Mutant(
         "the former authority is left out of the bundles",
