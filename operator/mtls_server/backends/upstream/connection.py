@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
         if not self._writable.is_set():
             self._allow(self._timeouts.idle, STALLED)
             await self._writable.wait()
-            if self._awaits_head():
+            if self._awaits_head() or self._arrived is None:  # else it is also the time of a piece awaited
                 self._allow(None)
         if not more:
             self._end_request()
