@@ -17,6 +17,8 @@ class Request:
     namespace: str
     name: str
     code: int
+    second: str
+    """When it was received, to the second."""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource} {self.namespace}/{self.name} → {self.code}"
@@ -69,4 +71,5 @@ def _request(entry: dict[str, object]) -> Request:
         namespace=about.get("namespace", ""),
         name=about.get("name", ""),
         code=answer.get("code", 0),
+        second=str(entry["requestReceivedTimestamp"])[:19],
     )

@@ -1,6 +1,7 @@
 """Callers that never rest: each failure and each certificate they met is kept."""
 
 import http.client
+import math
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -34,16 +35,28 @@ class Met:
 
 
 class SecretFollower:
-    """Follows one Secret through the API: its certificates, and a TLS context made of what it holds now."""
+    """Follows one Secret through the API: its certificates, and a TLS context made of the newest one.
 
-    def __init__(self, kubeconfig: Path, namespace: str, name: str, folder: Path) -> None:
+    One that lags uses what is new only after so many seconds, as a caller that mounts the Secret may.
+    """
+
+    def __init__(self, kubeconfig: Path, namespace: str, name: str, folder: Path, lag: float = 0) -> None:
         self._reader = Reader(kubeconfig, timeout=5)
         self._namespace, self._name, self._folder = namespace, name, folder
         self._stop = Event()
         self._thread = Thread(target=self._follow, daemon=True)
         self.serials: dict[int, float] = {}
         """Serial of each certificate to when it was seen, by the monotonic clock."""
-        self.context: ssl.SSLContext
+        self.versions = 0
+        self._lag = lag
+        self._contexts: list[tuple[float, ssl.SSLContext]] = []
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """Return what the caller uses now."""
+        now = time.monotonic()
+        usable = [context for since, context in self._contexts if since <= now]
+        return usable[-1] if usable else self._contexts[0][1]
 
     def __enter__(self) -> Self:
         self._take_in(self._reader.data(self._namespace, self._name))
@@ -62,8 +75,11 @@ class SecretFollower:
 
     def _take_in(self, data: dict[str, bytes]) -> None:
         serial = x509.load_pem_x509_certificate(data["tls.crt"]).serial_number
-        self.serials.setdefault(serial, time.monotonic())
-        self.context = Files.of(data, self._folder / f"{serial:x}").context()
+        now = time.monotonic()
+        self.serials.setdefault(serial, now)
+        self.versions += 1
+        files = Files.of(data, self._folder / str(self.versions))
+        self._contexts.append((now + self._lag, files.context()))
 
 
 @dataclass
@@ -74,12 +90,14 @@ class Load:
     """Where connections go that are kept alive."""
     fresh: Sequence[Target]
     """Where fresh ones go, by turns."""
-    steady: ssl.SSLContext
-    """How connections that are kept alive identify themselves."""
+    steady: Callable[[], ssl.SSLContext]
+    """How a connection that is kept alive identifies itself from now on."""
     brief: Callable[[], ssl.SSLContext]
     """How a fresh connection does now."""
     kept_connections: int
     fresh_per_second: int
+    kept_for: float = math.inf
+    """Seconds after which a connection that is kept alive gives way to another."""
     failures: list[str] = field(default_factory=list)
     met: list[Met] = field(default_factory=list)
     """One for each fresh connection that succeeded."""
@@ -109,19 +127,26 @@ class Load:
             thread.join(timeout=30)
 
     def _keep_alive(self, number: int) -> None:
-        connection = Connection(self.kept, self.steady)
+        self._stop.wait(BETWEEN_REQUESTS * number / self.kept_connections)
+        while not self._stop.is_set() and self._keep_one_alive(number):
+            pass
+
+    def _keep_one_alive(self, number: int) -> bool:
+        connection = Connection(self.kept, self.steady())
+        ends = time.monotonic() + self.kept_for
         try:
             connection.connect()
             connection.auto_open = 0  # a connection that the server closes is a failure, not a new connection
-            self._stop.wait(BETWEEN_REQUESTS * number / self.kept_connections)
-            while not self._stop.is_set():
+            while not self._stop.is_set() and time.monotonic() < ends:
                 connection.fetch()
                 self._answered[number] += 1
                 self._stop.wait(BETWEEN_REQUESTS)
         except FAILURES as failure:
             self.failures.append(f"kept connection {number}, request {self._answered[number]}: {failure!r}")
+            return False
         finally:
             connection.close()
+        return True
 
     def _connect_again_and_again(self) -> None:
         began = time.monotonic()

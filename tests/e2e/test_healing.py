@@ -81,7 +81,7 @@ def callers(shared_namespace: Namespace, robust: Object) -> Load:  # noqa: ARG00
     return Load(
         kept=shared_namespace.target(NAME),
         fresh=shared_namespace.pod_targets(NAME),
-        steady=context,
+        steady=lambda: context,
         brief=lambda: context,
         kept_connections=4,
         fresh_per_second=20,

@@ -46,7 +46,7 @@ def test_five_rotations_under_load_without_a_failed_request_or_handshake(
         Load(
             kept=namespace.target(NAME),
             fresh=pods,
-            steady=steady.context(),
+            steady=steady.context,
             brief=lambda: brief.context,
             kept_connections=50,
             fresh_per_second=50,
