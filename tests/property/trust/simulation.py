@@ -76,6 +76,8 @@ class Simulation:
     signed_early: set[x509.Certificate] = field(default_factory=set)
     """Leaves that had to be signed before all trusted their authority, of which a warning told."""
     skips: list[Skip] = field(default_factory=list)
+    hasty_until: datetime | None = None
+    """Until when leaves may be of an authority that signs before all trust it, since a gate was skipped."""
     lost: set[Ref] = field(default_factory=set)
     """Secrets that somebody deleted by accident."""
     operator_down: bool = False
@@ -102,6 +104,12 @@ class Simulation:
     @property
     def propagation(self) -> timedelta:
         return defaults.propagation(MTLSService.model_validate(self.universe.service))
+
+    @property
+    def authorities_end(self) -> datetime:
+        """When the first of those that sign ends."""
+        signing = [rotation.generations.signing for rotation in self.report.rotations]
+        return min((authority.not_after for authority in signing if authority), default=self.now)
 
     def begin_anew(self) -> None:
         """Forget who holds what: somebody asked for an outage."""
@@ -171,6 +179,7 @@ class Simulation:
         ]
         if ends:
             self.skips.append(Skip("a gate was skipped", self.now, min(ends) - 2 * LONGEST_LEAF))
+        self.hasty_until = self.now + self.propagation
         self.begin_anew()
 
     def _judge_early_leaf(self, before: dict[Ref, IssuedLeaf]) -> None:
@@ -230,6 +239,8 @@ class Simulation:
         self.authorities_seen |= anchors
         if known is None or known.certificate != leaf:
             self.leaves.append(IssuedLeaf(ref, leaf, self.now))
+            if self.hasty_until is not None and self.now < self.hasty_until:
+                self.signed_early.add(leaf)
         if ref == SERVER:
             self.revocations |= delivery.policy.revoked
             if not self.versions or self.versions[-1][1].digest != delivery.digest:

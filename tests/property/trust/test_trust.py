@@ -127,6 +127,22 @@ class Trust(RuleBasedStateMachine):
         self._pass(timedelta(seconds=3))
         self.world.hold(0, held=False)
 
+    @rule()
+    def certificates_become_shorter_before_a_rotation(self) -> None:
+        for duration in ("90m", "20m"):
+            self.world.universe.service["spec"]["certificates"] = {"duration": duration}
+            self._pass(timedelta(minutes=1))
+        self._ask(names.ANNOTATION_ROTATE_AUTHORITY)
+        self._pass(timedelta(minutes=45))
+
+    @rule()
+    def the_operator_is_away_until_the_authorities_almost_end(self) -> None:
+        self.world.operator_down = True
+        self.world.crash()
+        self._pass(max(self.world.authorities_end - timedelta(minutes=20) - self.world.now, timedelta()))
+        self.world.operator_down = False
+        self._pass(timedelta(minutes=1))
+
     @rule(minutes=st.integers(1, 45))
     def the_operator_is_away(self, minutes: int) -> None:
         self.world.operator_down = True
