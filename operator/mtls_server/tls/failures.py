@@ -45,6 +45,8 @@ _ALERTS_OF_DISTRUST: Final = {
     "UNSUPPORTED_CERTIFICATE",
 }
 _MAX_SUBJECT: Final = 256
+_MAX_SERIAL: Final = 40
+"""Hex digits (RFC 5280 §4.1.2.2)."""
 
 
 class SilentClientError(TimeoutError):
@@ -104,7 +106,7 @@ def read_presented(leaf_der: bytes) -> Presented | None:
         certificate = x509.load_der_x509_certificate(leaf_der)
         return Presented(
             subject=certificate.subject.rfc4514_string()[:_MAX_SUBJECT],
-            serial=f"{certificate.serial_number:x}",
+            serial=f"{certificate.serial_number:x}"[:_MAX_SERIAL],
             not_after=certificate.not_valid_after_utc,
         )
     except Exception:  # noqa: BLE001 - a hostile certificate makes the parser raise errors of many kinds

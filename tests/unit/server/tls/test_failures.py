@@ -84,6 +84,23 @@ def test_a_long_subject_is_cut_off(world: World) -> None:
     assert len(presented.subject) == 256
 
 
+def test_a_long_serial_is_cut_off(world: World) -> None:
+    issued = pki.client(world.client_authority)
+    number, signed = issued.certificate.serial_number, issued.certificate.tbs_certificate_bytes
+    # Both begin with tag and length, 4 octets each; then comes the version, 5 octets, and then the serial.
+    _, _, behind = signed.partition(number.to_bytes((number.bit_length() + 7) // 8))
+    long = _der(0x30, signed[4:9] + _der(0x02, b"\x01" * 50_000) + behind)
+    presented = read_presented(_der(0x30, long + issued.der[4 + len(signed) :]))
+    assert presented is not None
+    assert len(presented.serial) == 40
+
+
+def _der(tag: int, contents: bytes) -> bytes:
+    size = len(contents)
+    octets = size.to_bytes((size.bit_length() + 7) // 8)
+    return bytes([tag, size] if size < 0x80 else [tag, 0x80 | len(octets), *octets]) + contents
+
+
 @pytest.mark.parametrize("der", [b"", b"\x30\x03\x02\x01\x00", b"not DER"])
 def test_what_cannot_be_parsed_is_not_described(der: bytes) -> None:
     assert read_presented(der) is None
