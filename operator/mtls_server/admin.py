@@ -13,9 +13,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 from uvicorn.config import Config
 
-from mtls_server.graceful import DrainState
-from mtls_server.strict import StrictProtocol
-from mtls_server.watch import Watcher
+from mtls_server.files.watch import Watcher
+from mtls_server.http.graceful import DrainState
+from mtls_server.http.strict import StrictProtocol
 
 MAX_CONNECTIONS: Final = 64
 

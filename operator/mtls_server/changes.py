@@ -6,7 +6,7 @@ from typing import Any, Final
 from mtls_server.authorization.policy import authority
 from mtls_server.authorization.rules import name_of
 from mtls_server.contract import Policy, Rule
-from mtls_server.material import Generation, Peer
+from mtls_server.files.material import Generation, Peer
 
 INDEXED: Final = {"uri", "spiffe_id", "fingerprint"}
 """Kinds of names by which connections are found."""

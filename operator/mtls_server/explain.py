@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mtls_server.authorization.paths import canonical_path
 from mtls_server.authorization.policy import authority, trusted_part
 from mtls_server.authorization.routes import Routes
-from mtls_server.checks import Material
 from mtls_server.contract import TRUST_ANCHORS
-from mtls_server.gate import AMBIGUOUS_PATH, judge_route
+from mtls_server.files.checks import Material
+from mtls_server.http.gate import AMBIGUOUS_PATH, judge_route
 from mtls_server.identity import Identity, RefusedError, parse
 
 MAX_CHAIN: Final = 16

@@ -9,10 +9,10 @@ from typing import Final
 
 from cryptography import x509
 
-from mtls_server.checks import MaterialError, examine
 from mtls_server.contract import POLICY, TRUST_ANCHORS
-from mtls_server.delivery import load
 from mtls_server.explain import Question, explain
+from mtls_server.files.checks import MaterialError, examine
+from mtls_server.files.delivery import load
 
 LABEL_WIDTH: Final = 12
 

@@ -13,9 +13,9 @@ from typing import Final, Protocol, cast, runtime_checkable
 
 from mtls_server.authorization.routes import Routes
 from mtls_server.changes import between, keys
+from mtls_server.files.material import Generation, Peer
 from mtls_server.identity import Reason
 from mtls_server.index import Index
-from mtls_server.material import Generation, Peer
 from mtls_server.tls.transport import TlsTransport
 
 LOGGER: Final = logging.getLogger("mtls_server")

@@ -13,8 +13,8 @@ from typing import Final
 from mtls_server import arguments, explain_command, logs
 from mtls_server.backends import commands
 from mtls_server.backends.errors import BackendError
-from mtls_server.context import TlsSettings
 from mtls_server.contract import ADMIN_PORT, CERTIFICATE, POLICY, PRIVATE_KEY, SERVER_PORT, TRUST_ANCHORS
+from mtls_server.files.context import TlsSettings
 from mtls_server.server import Drain
 from mtls_server.service import Options, StartError, run
 

@@ -14,9 +14,9 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from mtls_server.checks import MaterialError
+from mtls_server.files.checks import MaterialError
+from mtls_server.files.material import Generation
 from mtls_server.identity import Refusal
-from mtls_server.material import Generation
 from mtls_server.tls.failures import Presented, read_presented
 
 LOGGER: Final = logging.getLogger("mtls_server")

@@ -18,15 +18,15 @@ from uvicorn.server import ServerState
 
 from mtls_server import admin
 from mtls_server.backends.commands import Backend
-from mtls_server.context import TlsSettings
-from mtls_server.graceful import DrainState
-from mtls_server.http import PeerProtocol
+from mtls_server.files.context import TlsSettings
+from mtls_server.files.watch import Watcher
+from mtls_server.http.graceful import DrainState
+from mtls_server.http.peer import PeerProtocol
 from mtls_server.live import LiveConnections
 from mtls_server.observe import Telemetry
 from mtls_server.server import Drain, serve, use_all_descriptors
 from mtls_server.tls.listener import Listener
 from mtls_server.tls.sockets import Limits, bind
-from mtls_server.watch import Watcher
 
 LOGGER: Final = logging.getLogger("mtls_server")
 KEEP_ALIVE_SECONDS: Final = 75

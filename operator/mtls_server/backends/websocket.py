@@ -11,9 +11,9 @@ from websockets.http11 import Request
 
 from mtls_server.authorization.paths import canonical_path
 from mtls_server.authorization.routes import Routes
-from mtls_server.gate import Answer, judge_route
+from mtls_server.files.material import Peer
+from mtls_server.http.gate import Answer, judge_route
 from mtls_server.identity import Identity
-from mtls_server.material import Peer
 
 POLICY_VIOLATION: Final = 1008
 """RFC 6455 §7.4.1."""

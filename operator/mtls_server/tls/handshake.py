@@ -13,7 +13,7 @@ from mtls_server.tls.reader import Reader
 
 
 class Generation(Protocol):
-    """The part of `mtls_server.material.Generation` that a connection needs."""
+    """The part of `mtls_server.files.material.Generation` that a connection needs."""
 
     @property
     def context(self) -> ssl.SSLContext:

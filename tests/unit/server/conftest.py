@@ -2,8 +2,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mtls_server.context import TlsSettings
-from mtls_server.material import Generation, build
+from mtls_server.files.context import TlsSettings
+from mtls_server.files.material import Generation, build
 from tests.unit.server import pki
 
 

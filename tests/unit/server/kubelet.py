@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from mtls_server.delivery import DATA_LINK
+from mtls_server.files.delivery import DATA_LINK
 
 _deliveries = itertools.count(1)
 

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from mtls_server.changes import between, keys
-from mtls_server.context import TlsSettings
 from mtls_server.contract import Client, Policy, Route, Rule
+from mtls_server.files.context import TlsSettings
+from mtls_server.files.material import Generation, Peer, build
 from mtls_server.identity import Reason
-from mtls_server.material import Generation, Peer, build
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mtls_server.checks import Fault, MaterialError, NotYetValidError, examine
 from mtls_server.contract import CERTIFICATE, MAX_POLICY_BYTES, POLICY, PRIVATE_KEY, TRUST_ANCHORS
+from mtls_server.files.checks import Fault, MaterialError, NotYetValidError, examine
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 

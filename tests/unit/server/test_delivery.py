@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mtls_server import delivery
-from mtls_server.checks import Fault, MaterialError
-from mtls_server.delivery import ATTEMPTS, MAX_FILE_BYTES, load
+from mtls_server.files import delivery
+from mtls_server.files.checks import Fault, MaterialError
+from mtls_server.files.delivery import ATTEMPTS, MAX_FILE_BYTES, load
 from tests.unit.server.kubelet import deliver
 
 FIRST = {"tls.crt": b"1", "tls.key": b"1", "ca.crt": b"1", "policy.json": b"1"}

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from mtls_server.authorization.paths import canonical_path
 from mtls_server.authorization.policy import Authorisation
-from mtls_server.checks import MaterialError, examine
 from mtls_server.contract import (
     CERTIFICATE,
     OWN_SOURCE,
@@ -18,7 +17,8 @@ from mtls_server.contract import (
     Route,
     Rule,
 )
-from mtls_server.gate import judge_head
+from mtls_server.files.checks import MaterialError, examine
+from mtls_server.http.gate import judge_head
 from mtls_server.identity import RefusedError, parse
 from tests.unit.server import pki
 from tests.unit.server.conftest import World

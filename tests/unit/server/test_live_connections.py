@@ -10,10 +10,10 @@ import pytest
 
 from mtls_server import live
 from mtls_server.authorization.routes import Routes
-from mtls_server.context import TlsSettings
 from mtls_server.contract import Client
+from mtls_server.files.context import TlsSettings
+from mtls_server.files.material import Generation, Peer, build
 from mtls_server.live import LiveConnections
-from mtls_server.material import Generation, Peer, build
 from mtls_server.tls.transport import TlsTransport
 from tests.unit.server import pki
 from tests.unit.server.conftest import World

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mtls_server.checks import Fault, MaterialError
-from mtls_server.context import TlsSettings, prove
 from mtls_server.contract import digest
+from mtls_server.files.checks import Fault, MaterialError
+from mtls_server.files.context import TlsSettings, prove
+from mtls_server.files.material import MAX_JUDGED_PEERS, Generation, build
 from mtls_server.identity import Reason
-from mtls_server.material import MAX_JUDGED_PEERS, Generation, build
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mtls_server.authorization.routes import Routes
 from mtls_server.contract import Route
-from mtls_server.gate import judge_route
+from mtls_server.http.gate import judge_route
 from mtls_server.identity import parse
 from tests.unit.server import pki
 from tests.unit.server.conftest import World

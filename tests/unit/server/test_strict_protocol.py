@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.config import Config
 
-from mtls_server.graceful import DrainState
-from mtls_server.strict import MAX_PIPELINED, StrictProtocol
+from mtls_server.http.graceful import DrainState
+from mtls_server.http.strict import MAX_PIPELINED, StrictProtocol
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mtls_server import watch
-from mtls_server.checks import Fault, MaterialError
-from mtls_server.context import TlsSettings
-from mtls_server.material import Generation
-from mtls_server.watch import Watcher
+from mtls_server.files import watch
+from mtls_server.files.checks import Fault, MaterialError
+from mtls_server.files.context import TlsSettings
+from mtls_server.files.material import Generation
+from mtls_server.files.watch import Watcher
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.kubelet import deliver

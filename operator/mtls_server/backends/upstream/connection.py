@@ -14,7 +14,7 @@ from mtls_server.backends.upstream.failures import (
 )
 from mtls_server.backends.upstream.heads import Body, Request
 from mtls_server.backends.upstream.response import MalformedError, Response, ResponseHead
-from mtls_server.gate import Answer
+from mtls_server.http.gate import Answer
 
 HIGH_WATER: Final = 1 << 16
 """How much of a body waits here before the server is not read any further."""

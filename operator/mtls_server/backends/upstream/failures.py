@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from mtls_server.gate import Answer
+from mtls_server.http.gate import Answer
 
 LOGGER: Final = logging.getLogger("mtls_server.upstream")
 

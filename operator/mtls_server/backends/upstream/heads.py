@@ -9,7 +9,7 @@ from uvicorn._types import HTTPScope
 
 from mtls_server.backends.upstream.caller import caller_fields
 from mtls_server.backends.upstream.target import Target
-from mtls_server.fields import HOP_BY_HOP, fold, misleads
+from mtls_server.http.fields import HOP_BY_HOP, fold, misleads
 
 Fields = Sequence[tuple[bytes, bytes]]
 

@@ -16,7 +16,7 @@ from mtls_server.backends.upstream.heads import UPGRADE, request_to, response_fi
 from mtls_server.backends.upstream.pool import Pool
 from mtls_server.backends.upstream.response import ResponseHead
 from mtls_server.backends.websocket import CLOSE_SECONDS, POLICY_VIOLATION, still_permitted
-from mtls_server.material import Peer
+from mtls_server.files.material import Peer
 
 SERVICE_RESTART: Final = 1012
 """In IANA's registry of WebSocket close codes."""

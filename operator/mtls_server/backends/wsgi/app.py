@@ -12,7 +12,7 @@ from mtls_server.backends.wsgi.body import Body
 from mtls_server.backends.wsgi.environ import Environ, environ_of
 from mtls_server.backends.wsgi.response import CallerGoneError, Response, StartResponse
 from mtls_server.backends.wsgi.threads import Threads
-from mtls_server.gate import has_body
+from mtls_server.http.gate import has_body
 
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 

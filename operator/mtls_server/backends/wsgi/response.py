@@ -8,7 +8,7 @@ from typing import Final
 
 from uvicorn._types import ASGISendCallable, ASGISendEvent
 
-from mtls_server.fields import HOP_BY_HOP
+from mtls_server.http.fields import HOP_BY_HOP
 
 MAX_WAITING: Final = 16
 """Pieces that wait to be sent before the application has to."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mtls_server.fields import misleads
+from mtls_server.http.fields import misleads
 from tests.unit.server.conftest import World
 from tests.unit.server.program import Program, running
 

@@ -3,7 +3,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from mtls_server.material import Generation
+from mtls_server.files.material import Generation
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.tls.harness import LOOPS, Echo, Recorder, TlsServer, running

@@ -10,8 +10,8 @@ from statistics import median
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mtls_server.context import TlsSettings
-from mtls_server.material import Peer
+from mtls_server.files.context import TlsSettings
+from mtls_server.files.material import Peer
 from mtls_server.tls.sockets import Limits
 from tests.unit.server import pki
 from tests.unit.server.conftest import World

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from mtls_server.material import Generation
+from mtls_server.files.material import Generation
 from mtls_server.tls.transport import MAX_RECORD, MAX_SEND, Blocked, Call, TlsTransport, next_calls
 from tests.unit.server import pki
 from tests.unit.server.conftest import World

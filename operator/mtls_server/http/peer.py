@@ -10,17 +10,17 @@ from uvicorn.config import Config
 
 from mtls_server.authorization.paths import canonical_path
 from mtls_server.authorization.routes import Routes
-from mtls_server.gate import (
+from mtls_server.files.material import Peer
+from mtls_server.http.gate import (
     AMBIGUOUS_PATH,
     Answer,
     has_body,
     judge_route,
 )
-from mtls_server.graceful import DrainState
+from mtls_server.http.graceful import DrainState
+from mtls_server.http.strict import StrictProtocol
 from mtls_server.identity import Identity, Refusal, Tls
 from mtls_server.live import LiveConnections
-from mtls_server.material import Peer
-from mtls_server.strict import StrictProtocol
 from mtls_server.tls.transport import TlsTransport
 
 TLS_VERSIONS: Final = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}

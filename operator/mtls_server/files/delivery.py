@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from mtls_server.checks import FILES, Fault, MaterialError
+from mtls_server.files.checks import FILES, Fault, MaterialError
 
 DATA_LINK: Final = "..data"
 """The symbolic link that kubelet swaps to the directory of the newest delivery."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mtls_server.checks import Fault, MaterialError
+from mtls_server.files.checks import Fault, MaterialError
 
 
 @dataclass(frozen=True)

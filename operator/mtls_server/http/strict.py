@@ -11,8 +11,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from mtls_server.fields import misleads
-from mtls_server.gate import (
+from mtls_server.http.fields import misleads
+from mtls_server.http.gate import (
     HEAD_TOO_LARGE,
     MALFORMED,
     MAX_HEAD_BYTES,
@@ -21,7 +21,7 @@ from mtls_server.gate import (
     judge_head,
     opens_websocket,
 )
-from mtls_server.graceful import GracefulProtocol
+from mtls_server.http.graceful import GracefulProtocol
 
 MAX_PIPELINED: Final = 32
 """Requests of one connection that wait behind the one being answered."""

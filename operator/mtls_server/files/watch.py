@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import mtls_server
-from mtls_server.checks import MaterialError, NotYetValidError
-from mtls_server.context import TlsSettings
 from mtls_server.contract import LeafState, ReloadState, State
-from mtls_server.delivery import load
-from mtls_server.inotify import drain, watch
-from mtls_server.material import Generation, build
+from mtls_server.files.checks import MaterialError, NotYetValidError
+from mtls_server.files.context import TlsSettings
+from mtls_server.files.delivery import load
+from mtls_server.files.inotify import drain, watch
+from mtls_server.files.material import Generation, build
 
 POLL_SECONDS: Final = 10.0
 POLL_SECONDS_WITHOUT_NEWS: Final = 1.0

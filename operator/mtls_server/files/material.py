@@ -14,9 +14,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_server.authorization.policy import Authorisation, Authority, Grant, authority, trusted_part
-from mtls_server.checks import examine
-from mtls_server.context import TlsSettings, prove, server_context
 from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, digest
+from mtls_server.files.checks import examine
+from mtls_server.files.context import TlsSettings, prove, server_context
 from mtls_server.identity import Identity, Reason, Refusal, RefusedError, parse
 
 MAX_JUDGED_PEERS: Final = 1024

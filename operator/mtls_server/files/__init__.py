@@ -1,0 +1,1 @@
+"""The mounted files: followed, read, checked, and made into what serves."""
