@@ -181,3 +181,11 @@ def test_the_sample_is_the_example_of_the_chart() -> None:
     annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
 
     assert yaml.safe_load(annotations["artifacthub.io/crdsExamples"]) == [sample]
+
+
+def test_the_chart_lists_every_kind_that_it_brings() -> None:
+    annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
+    listed = {crd["name"] for crd in yaml.safe_load(annotations["artifacthub.io/crds"])}
+
+    definitions = [yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("mtls*.yaml")]
+    assert listed == {definition["metadata"]["name"] for definition in definitions}
