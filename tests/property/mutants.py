@@ -46,14 +46,20 @@ MUTANTS = (
     Mutant(
         "pods that were never asked count as trusting",
         "reconcile/decide/gates.py",
-        '        return PodTrust(name, trusts=False, unreachable=True, detail=f"{name} was not asked yet")\n',
+        "        return PodTrust(name, trusts=False, unreachable=not has_address, detail=detail)\n",
         "        return PodTrust(name, trusts=True)\n",
+    ),
+    Mutant(
+        "pods that were not asked yet count as silent",
+        "reconcile/decide/gates.py",
+        "unreachable=not has_address, detail=detail)",
+        "unreachable=True, detail=detail)",
     ),
     Mutant(
         "pods that answer without it count as trusting",
         "reconcile/decide/gates.py",
-        "    return PodTrust(name, trusts=False, detail=detail, since=since)\n",
-        "    return PodTrust(name, trusts=True, detail=detail, since=since)\n",
+        "    return PodTrust(name, trusts=False, detail=detail, since=_mounted_since(pod, since))\n",
+        "    return PodTrust(name, trusts=True, detail=detail)\n",
     ),
     Mutant(
         "bundles that lack the successor are no obstacle",

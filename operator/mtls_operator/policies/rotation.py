@@ -159,6 +159,8 @@ class PodTrust:
     trusts: bool
     unreachable: bool = False
     """Whether it can not be asked; then time counts, as with those who never answer."""
+    stale_at: datetime | None = None
+    """When it last said that it does not."""
     detail: str = ""
     """Why it does not, in words."""
     since: datetime | None = None
@@ -202,14 +204,21 @@ def waiting_for(gate: Gate, propagation: timedelta, now: datetime) -> Waiting | 
         return Waiting(f"{gate.verifiers} have {spelled} to pick it up, until {rfc3339(opens)}", opens)
     if not gate.pods and gate.expects_pods:
         return Waiting("there are no pods yet that could trust it")
-    lagging = [pod for pod in gate.pods if not pod.trusts and not (pod.unreachable and now >= opens)]
+    lagging = [pod for pod in gate.pods if not pod.trusts and not _in_time(pod, opens, propagation, now)]
     if not lagging:
         return None
     trusting = sum(pod.trusts for pod in gate.pods)
     details = "; ".join(pod.detail for pod in lagging[:MAX_NAMED])
     more = f" and {len(lagging) - MAX_NAMED} more" if len(lagging) > MAX_NAMED else ""
-    only_time = all(pod.unreachable for pod in lagging)
+    only_time = all(pod.unreachable and pod.stale_at is None for pod in lagging)
     return Waiting(f"{trusting}/{len(gate.pods)} pods; {details}{more}", opens if only_time else None)
+
+
+def _in_time(pod: PodTrust, opens: datetime, propagation: timedelta, now: datetime) -> bool:
+    """Whether a pod that can not be asked has had its time: since it last said that it lags, if it did."""
+    if not pod.unreachable:
+        return False
+    return now >= (opens if pod.stale_at is None else max(opens, pod.stale_at + propagation))
 
 
 def restart_time(since: datetime, ends: datetime | None) -> datetime:

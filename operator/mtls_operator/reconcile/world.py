@@ -31,6 +31,8 @@ class Delivery:
     failures: int = 0
     """How often in a row it could not be asked."""
     probed_at: datetime | None = None
+    answered_at: datetime | None = None
+    """When it last answered."""
     wanted: str = ""
     """Digest that the pod was last touched for."""
     touched_at: datetime | None = None
@@ -47,6 +49,7 @@ class Delivery:
             error="",
             failures=0,
             probed_at=now,
+            answered_at=now,
         )
 
     def failed(self, error: str, now: datetime) -> "Delivery":

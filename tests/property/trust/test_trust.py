@@ -24,7 +24,7 @@ SPEC: dict[str, Any] = {
     "authority": {
         "server": {"generated": {"duration": "12h"}},
         "client": {"generated": {"duration": "12h"}},
-        "propagation": "1h",
+        "propagation": "2m",
     },
     "clients": [{"name": "billing"}, {"name": "audit", "duration": "30m"}],
 }
@@ -121,7 +121,7 @@ class Trust(RuleBasedStateMachine):
     def the_operator_forgets_a_pod_that_it_waits_for(self) -> None:
         self.world.hold(0, held=True)
         self._ask(names.ANNOTATION_ROTATE_AUTHORITY)
-        self._pass(timedelta(seconds=3))
+        self._pass(timedelta(minutes=3))
         self.world.crash()
         self._ask(names.ANNOTATION_REISSUE)
         self._pass(timedelta(seconds=3))

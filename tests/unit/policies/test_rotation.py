@@ -194,6 +194,12 @@ def test_the_gate_opens(gate: Gate, later: timedelta) -> None:
     assert waiting_for(gate, DAY, NOW + later) is None
 
 
+def test_a_pod_that_fell_silent_has_its_time_from_when_it_last_said_that_it_lags() -> None:
+    gate = Gate(NOW, pods=(TRUSTING, replace(SILENT, stale_at=NOW + 3 * DAY)))
+    assert waiting_for(gate, DAY, NOW + 4 * DAY - MINUTE) is not None
+    assert waiting_for(gate, DAY, NOW + 4 * DAY) is None
+
+
 def test_no_time_opens_the_gate_for_a_pod_that_answers_otherwise() -> None:
     assert waiting_for(Gate(NOW, pods=(STALE,)), DAY, NOW + 100 * DAY) is not None
 

@@ -9,6 +9,7 @@ from mtls_operator.api import names
 from mtls_operator.pki.authority import is_issued_by
 from mtls_operator.pki.bundle import fingerprint
 from mtls_operator.pki.validity import rfc3339
+from mtls_operator.reconcile.decide.gates import MOST_TRIES
 from mtls_operator.reconcile.ports import Object
 
 from .trust import (
@@ -261,7 +262,7 @@ def test_a_pod_that_starts_stale_after_the_authority_signs_is_named_and_replaced
 
 
 def test_a_pod_that_can_not_be_reached_is_named_and_counts_by_time(served: Universe) -> None:
-    served.add_pod("b", error="pod did not answer within 2 s", failures=3, probed_at=served.now)
+    served.add_pod("b", error="pod did not answer within 2 s", failures=MOST_TRIES, probed_at=served.now)
     annotate(served, rotate_authority="2026")
     served.settle()
     served.acknowledge("a")
@@ -270,6 +271,21 @@ def test_a_pod_that_can_not_be_reached_is_named_and_counts_by_time(served: Unive
     served.after(hours=24)
     served.settle()
     assert not prepared(served, "client")
+
+
+@pytest.mark.parametrize(
+    "delivery",
+    [{}, {"error": "pod did not answer within 2 s", "failures": MOST_TRIES - 1}],
+    ids=["never asked", "not asked in vain for long"],
+)
+def test_no_time_stands_for_a_pod_that_may_answer_yet(served: Universe, delivery: dict[str, object]) -> None:
+    """As after a restart of the operator, which knows of no pod what it said before."""
+    served.add_pod("b", **delivery)
+    annotate(served, rotate_authority="2026")
+    served.settle()
+    served.acknowledge("a")
+    served.after(hours=24).settle()
+    assert prepared(served, "client")
 
 
 @pytest.mark.parametrize(("replicas", "waits"), [(0, False), (2, True)])

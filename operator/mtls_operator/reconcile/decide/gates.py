@@ -20,6 +20,8 @@ from .restart import awaits_restart
 
 PATIENCE = 2
 """How many times `propagation` a rotation waits for an MTLSClient whose Secret has no rest."""
+MOST_TRIES = 4
+"""How often in a row a pod can not be asked before that is taken for its state, and no accident."""
 FINISHED = frozenset({"Succeeded", "Failed"})
 """Phases of pods that serve nobody any more."""
 
@@ -101,20 +103,24 @@ def _is_heard(world: World, generations: Generations, caller: Caller) -> bool:
 
 def _pods(world: World, awaited: Authority, since: datetime | None) -> Iterator[PodTrust]:
     for pod in unfinished(world.pods):
-        metadata = pod["metadata"]
-        delivery = world.deliveries.get(metadata["uid"], Delivery())
-        yield _pod(metadata["name"], delivery, awaited.key_id, _mounted_since(pod, since))
+        delivery = world.deliveries.get(pod["metadata"]["uid"], Delivery())
+        yield _pod(pod, delivery, awaited.key_id, since)
 
 
-def _pod(name: str, delivery: Delivery, key_id: str, since: datetime | None) -> PodTrust:
+def _pod(pod: Object, delivery: Delivery, key_id: str, since: datetime | None) -> PodTrust:
+    name = pod["metadata"]["name"]
     if key_id in delivery.anchors:
         return PodTrust(name, trusts=True)
     if delivery.error:
-        return PodTrust(name, trusts=False, unreachable=True, detail=f"{name}: {delivery.error}")
+        silent, stale_at = delivery.failures >= MOST_TRIES, delivery.answered_at
+        detail = f"{name}: {delivery.error}"
+        return PodTrust(name, trusts=False, unreachable=silent, stale_at=stale_at, detail=detail)
     if delivery.probed_at is None:
-        return PodTrust(name, trusts=False, unreachable=True, detail=f"{name} was not asked yet")
+        has_address = bool((pod.get("status") or {}).get("podIP"))
+        detail = f"{name} was not asked yet"
+        return PodTrust(name, trusts=False, unreachable=not has_address, detail=detail)
     detail = f"{name} still serves generation {delivery.generation}"
-    return PodTrust(name, trusts=False, detail=detail, since=since)
+    return PodTrust(name, trusts=False, detail=detail, since=_mounted_since(pod, since))
 
 
 def _mounted_since(pod: Object, since: datetime | None) -> datetime | None:
