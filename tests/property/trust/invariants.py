@@ -16,11 +16,11 @@ from .simulation import AUTHORITY, SERVER, IssuedLeaf, Simulation
 def a_server_trusts_every_caller(world: Simulation) -> Iterator[str]:
     """A pod trusts every leaf of its own client authority that is neither ended nor revoked.
 
-    A pod that cannot be reached counts by time; one that started with an old Secret is named until healed.
+    A pod that cannot be reached counts by time; one that is behind since then, or since its start, is named.
     """
     named = {pod.name for pod in world.report.pods if not pod.acknowledged}
     for pod in world.pods:
-        if not pod.reachable or (pod.stale_start and (world.operator_down or pod.name in named)):
+        if not pod.reachable or (pod.behind and (world.operator_down or pod.name in named)):
             continue
         for leaf in _living(world, servers=False):
             if leaf.certificate in world.signed_early or _is_revoked(world, leaf):
@@ -108,6 +108,7 @@ def whoever_is_wanted_is_served(world: Simulation) -> Iterator[str]:
     if world.newest is None or world.operator_down:
         return
     policy = world.newest.policy
+    signs = all(rotation.generations.signing is not None for rotation in world.report.rotations)
     refused = {
         client["name"] for client in world.universe.service["spec"]["clients"] if client.get("revoked")
     }
@@ -118,8 +119,21 @@ def whoever_is_wanted_is_served(world: Simulation) -> Iterator[str]:
             yield f"{ref.name} is there, although its client is revoked"
         leaf = Delivery.of(secret).leaf
         moment = policy.revoked.get(_uri(leaf))
-        if moment is not None and leaf.not_valid_before_utc < moment:
-            yield f"{ref.name} holds a leaf that is refused"
+        if signs and moment is not None and leaf.not_valid_before_utc < moment:
+            yield f"{ref.name} holds a leaf that is refused, and could have another"
+
+
+def what_is_stored_fits_together(world: Simulation) -> Iterator[str]:
+    """Whoever reads all Secrets now is verified by everybody who does."""
+    if world.newest is None or world.operator_down:
+        return
+    for ref, secret in world.universe.objects.items():
+        if ref in world.bundles:
+            caller = Delivery.of(secret)
+            if not _signed_by(caller.leaf, world.newest.anchors):
+                yield f"{ref.name} holds a leaf that the server's bundle does not verify"
+            if not _signed_by(world.newest.leaf, caller.anchors):
+                yield f"{ref.name} holds a bundle that does not verify the server's leaf"
 
 
 def nobody_trusts_what_is_over(world: Simulation) -> Iterator[str]:
@@ -141,6 +155,7 @@ INVARIANTS: tuple[Callable[[Simulation], Iterator[str]], ...] = (
     no_gate_is_skipped_before_its_time,
     whoever_is_revoked_is_refused,
     whoever_is_wanted_is_served,
+    what_is_stored_fits_together,
     nobody_trusts_what_is_over,
 )
 

@@ -60,7 +60,8 @@ class Pod:
     held: bool = False
     """Whether kubelet never syncs it."""
     reachable: bool = True
-    stale_start: bool = False
+    behind: bool = False
+    """Whether it started with an old Secret, or could not be asked, and has mounted none since."""
     generation: int = 1
     syncs_at: datetime | None = None
     body: Object = field(default_factory=dict)
@@ -88,7 +89,7 @@ class Pod:
         if newest.digest != self.mounted.digest:
             self.generation += 1
         self.mounted = newest
-        self.stale_start = False
+        self.behind = False
 
     def state(self) -> State:
         delivery = self.mounted

@@ -23,8 +23,6 @@ from .kubelet import Delivery, Pod
 SERVER = Ref(SECRET, "shop", "orders-server")
 AUTHORITY = Ref(SECRET, "mtls-system", names.authority_secret("uid-1"))
 MOST_ROUNDS = 40
-LONGEST_LEAF = timedelta(minutes=90)
-"""Of any that is asked for."""
 ROLL_TAKES = timedelta(seconds=20)
 STUBBORN = timedelta(seconds=0.5)
 
@@ -69,6 +67,8 @@ class Simulation:
     pods: list[Pod] = field(default_factory=list)
     leaves: list[IssuedLeaf] = field(default_factory=list)
     """In order of issue."""
+    longest: timedelta = timedelta()
+    """Of all that were ever issued."""
     bundles: dict[Ref, list[Bundle]] = field(default_factory=dict)
     """Versions of each caller's Secret, oldest first."""
     revoked_at: dict[str, datetime] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Simulation:
     """Leaves that had to be signed before all trusted their authority, of which a warning told."""
     skips: list[Skip] = field(default_factory=list)
     hasty_until: datetime | None = None
-    """Until when leaves may be of an authority that signs before all trust it, since a gate was skipped."""
+    """Until when leaves may be of an authority that signs before all trust it, by choice or at the end."""
     lost: set[Ref] = field(default_factory=set)
     """Secrets that somebody deleted by accident."""
     operator_down: bool = False
@@ -112,7 +112,10 @@ class Simulation:
         return min((authority.not_after for authority in signing if authority), default=self.now)
 
     def begin_anew(self) -> None:
-        """Forget who holds what: somebody asked for an outage."""
+        """Forget who holds what: somebody asked for an outage, or there was no way around one."""
+        self.hasty_until = self.now + self.propagation
+        self.signed_early |= {leaf.certificate for leaf in self.leaves}
+        self.signed_early |= {pod.mounted.leaf for pod in self.pods}
         self.leaves.clear()
         self.bundles.clear()
         self._look_around()
@@ -178,8 +181,7 @@ class Simulation:
             if f"{role}.key" in data
         ]
         if ends:
-            self.skips.append(Skip("a gate was skipped", self.now, min(ends) - 2 * LONGEST_LEAF))
-        self.hasty_until = self.now + self.propagation
+            self.skips.append(Skip("a gate was skipped", self.now, min(ends) - 2 * self.longest))
         self.begin_anew()
 
     def _judge_early_leaf(self, before: dict[Ref, IssuedLeaf]) -> None:
@@ -239,6 +241,7 @@ class Simulation:
         self.authorities_seen |= anchors
         if known is None or known.certificate != leaf:
             self.leaves.append(IssuedLeaf(ref, leaf, self.now))
+            self.longest = max(self.longest, leaf.not_valid_after_utc - self.now)
             if self.hasty_until is not None and self.now < self.hasty_until:
                 self.signed_early.add(leaf)
         if ref == SERVER:
@@ -275,7 +278,7 @@ class Simulation:
     def start_pod(self, mounted: Delivery) -> Pod:
         self._pods_made += 1
         pod = Pod(f"orders-{self._pods_made}", mounted, self._template)
-        pod.stale_start = self.newest is not None and mounted.digest != self.newest.digest
+        pod.behind = self.newest is not None and mounted.digest != self.newest.digest
         self.pods.append(pod)
         return pod
 
@@ -330,6 +333,7 @@ class Simulation:
     def reach(self, which: int, *, reachable: bool) -> None:
         for pod in self.pods[which : which + 1]:
             pod.reachable = reachable
+            pod.behind |= not reachable
 
     def slow_down(self, which: int, lag: timedelta) -> None:
         for pod in self.pods[which : which + 1]:

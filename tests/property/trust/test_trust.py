@@ -29,6 +29,8 @@ SPEC: dict[str, Any] = {
     "clients": [{"name": "billing"}, {"name": "audit", "duration": "30m"}],
 }
 MOST_MINUTES = 90
+MOST_WRITES_AT_REST = 40
+"""Of the authority Secret in two hours: rotation by age, eight retirements, ends of the ledger."""
 QUARTERS_TO_REST = 32
 """A rotation takes two hours here, and another may follow by age."""
 
@@ -77,6 +79,10 @@ class Trust(RuleBasedStateMachine):
     @rule()
     def a_rotation_is_asked_for(self) -> None:
         self._ask(names.ANNOTATION_ROTATE_AUTHORITY)
+
+    @rule()
+    def the_authorities_are_distrusted(self) -> None:
+        self._ask(names.ANNOTATION_ROTATE_AUTHORITY, "distrust/")
 
     @rule()
     def new_leaves_are_asked_for(self) -> None:
@@ -191,8 +197,13 @@ class Trust(RuleBasedStateMachine):
         for _ in range(QUARTERS_TO_REST):
             self._pass(timedelta(minutes=15))
             if self._is_at_rest():
-                return
-        raise EndlessError(self.world.report.rotations, self.world.plan.problems)
+                break
+        else:
+            raise EndlessError(self.world.report.rotations, self.world.plan.problems)
+        before = len(self.world.universe.writes)
+        self._pass(timedelta(hours=2))
+        after = self.world.universe.writes[before:]
+        assert sum("authority" in write for write in after) <= MOST_WRITES_AT_REST, after
 
     def _is_at_rest(self) -> bool:
         served = {pod.mounted.digest for pod in self.world.pods}
