@@ -30,6 +30,10 @@ class Kubectl:
     def apply(self, *manifests: Object) -> None:
         self("apply", "--filename=-", stdin=_as_list(manifests))
 
+    def apply_server_side(self, *manifests: Object) -> None:
+        """Apply, and leave no copy of the whole in an annotation, as of a Secret would be unwise."""
+        self("apply", "--server-side", "--filename=-", stdin=_as_list(manifests))
+
     def create(self, *manifests: Object) -> None:
         self("create", "--filename=-", stdin=_as_list(manifests))
 

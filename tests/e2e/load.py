@@ -140,6 +140,8 @@ class Load:
             while not self._stop.is_set() and time.monotonic() < ends:
                 connection.fetch()
                 self._answered[number] += 1
+                if connection.sock is None and self.kept_for < math.inf:
+                    break  # the server said that it closes, as it does before it ends
                 self._stop.wait(BETWEEN_REQUESTS)
         except FAILURES as failure:
             self.failures.append(f"kept connection {number}, request {self._answered[number]}: {failure!r}")

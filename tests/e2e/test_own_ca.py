@@ -76,9 +76,11 @@ class Owned:
 def owned(shared_namespace: Namespace) -> Owned:
     namespace = shared_namespace
     chain = SIGNER.pem + ROOT.pem
-    namespace.kubectl.apply(
+    namespace.kubectl.apply_server_side(
         ca_secret(namespace.name, chain, SIGNER.key_pem),
         partner_cas(namespace.name, PARTNER.pem.decode()),
+    )
+    namespace.kubectl.apply(
         mtls_service(NAME, namespace.name, **SPEC),
     )
     owned = Owned(namespace)
@@ -111,15 +113,15 @@ def test_a_trusted_ca_speaks_for_whom_a_rule_names_and_never_for_our_callers(own
 
 def test_a_slip_with_either_interrupts_nobody_and_is_told(owned: Owned) -> None:
     namespace, warehouse = owned.namespace, pki.client(PARTNER, uri=WAREHOUSE)
-    namespace.kubectl.apply(partner_cas(namespace.name, PARTNER.key_pem.decode()))
+    namespace.kubectl.apply_server_side(partner_cas(namespace.name, PARTNER.key_pem.decode()))
     until("the source is refused", lambda: owned.stalled() == "TrustInvalid", seconds=20)
     holds_for("the partner is served", lambda: owned.status_of(warehouse) == 200, seconds=3)
-    namespace.kubectl.apply(partner_cas(namespace.name, PARTNER.pem.decode()))
+    namespace.kubectl.apply_server_side(partner_cas(namespace.name, PARTNER.pem.decode()))
     namespace.ready(NAME)
     namespace.kubectl("delete", "secret", "orders-ca", f"--namespace={namespace.name}")
     until("the CA is missed", lambda: owned.stalled() == "AuthorityMissing", seconds=20)
     assert owned.status_of() == 200
-    namespace.kubectl.apply(
+    namespace.kubectl.apply_server_side(
         ca_secret(namespace.name, SIGNER.pem + ROOT.pem, SIGNER.key_pem, **{USE: "authority"})
     )
     namespace.ready(NAME)
