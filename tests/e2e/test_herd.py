@@ -39,9 +39,12 @@ def test_a_thousand_leaves_due_at_once_are_no_herd(
     a_second = Counter(request.second for request in requests)
     written = [request for request in requests if (request.verb, request.resource) == ("update", "secrets")]
     assert CLIENTS < len(written) <= CLIENTS + 4
-    assert max(a_second.values()) <= RATE + BURST
+    secrets_a_second = Counter(request.second for request in written)
+    assert max(secrets_a_second.values()) <= RATE + BURST
     figures.record("1,000 leaves due at once: requests in all", len(requests), "requests")
-    figures.record("1,000 leaves due at once: most in a second", max(a_second.values()), "", RATE + BURST)
+    figures.record("1,000 leaves due at once: most in a second", max(a_second.values()), "")
+    most = max(secrets_a_second.values())
+    figures.record("1,000 leaves due at once: Secrets in a second", most, "", RATE + BURST)
     figures.record("1,000 leaves due at once: seconds until all are new", len(a_second), "s")
     print("requests of the operator in each second:", *(a_second[second] for second in sorted(a_second)))
 
