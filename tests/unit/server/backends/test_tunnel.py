@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Request, Response
-from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import ServerConnection, serve
 
 from tests.unit.server import pki
+from tests.unit.server.backends.chats import opened
 from tests.unit.server.backends.origin import Origin, Visit, origin
 from tests.unit.server.backends.test_websocket import OPENING, closing
 from tests.unit.server.conftest import World
@@ -52,17 +52,6 @@ def program(world: World, tmp_path: Path, url: str) -> Iterator[Program]:
         yield program
         for line in program.logs.all:
             assert "Traceback" not in str(line)
-
-
-@contextlib.contextmanager
-def opened(program: Program, path: str = "/chat", **fields: str) -> Iterator[ClientConnection]:
-    with (
-        program.connect() as connection,
-        connect(
-            f"ws://orders{path}", sock=connection.tls, additional_headers=fields, compression=None
-        ) as opened,
-    ):
-        yield opened
 
 
 def test_bytes_pass_both_ways_and_the_server_is_told_who_calls(program: Program) -> None:

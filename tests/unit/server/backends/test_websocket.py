@@ -1,6 +1,5 @@
 """WebSockets of ASGI applications."""
 
-import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from mtls_server.contract import Route
 from tests.unit.server import pki
+from tests.unit.server.backends.chats import opened
 from tests.unit.server.conftest import World
 from tests.unit.server.kubelet import deliver
 from tests.unit.server.program import Program, running
@@ -29,18 +29,6 @@ def program(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield program
         for line in program.logs.all:
             assert "Traceback" not in str(line)
-
-
-@contextlib.contextmanager
-def opened(program: Program, path: str = "/chat", **fields: str) -> Iterator[ClientConnection]:
-    # Our socket speaks TLS already; `websockets` need not know.
-    with (
-        program.connect() as connection,
-        connect(
-            f"ws://orders{path}", sock=connection.tls, additional_headers=fields, compression=None
-        ) as websocket,
-    ):
-        yield websocket
 
 
 def test_an_application_talks_and_sees_who_calls(program: Program) -> None:
