@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -70,10 +69,8 @@ def exists(kubectl: Kubectl) -> Callable[[Object], Object]:
 
 @pytest.fixture
 def namespace(kubectl: Kubectl) -> Iterator[str]:
-    name = f"test-{uuid4().hex[:8]}"
-    kubectl.run("create", "namespace", name)
-    yield name
-    kubectl.run("delete", "namespace", name, "--wait=false")
+    with kubectl.namespace() as name:
+        yield name
 
 
 @pytest.fixture

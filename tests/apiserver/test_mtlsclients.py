@@ -11,7 +11,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -69,10 +68,8 @@ def await_ready(process: subprocess.Popen[bytes]) -> None:
 @pytest.fixture
 def elsewhere(kubectl: Kubectl) -> Iterator[str]:
     """The namespace of a caller."""
-    name = f"test-{uuid4().hex[:8]}"
-    kubectl.run("create", "namespace", name)
-    yield name
-    kubectl.run("delete", "namespace", name, "--wait=false")
+    with kubectl.namespace() as name:
+        yield name
 
 
 def service(namespace: str, *consents: str) -> Object:

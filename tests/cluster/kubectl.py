@@ -1,9 +1,12 @@
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 from tests.cluster import binaries
 
@@ -26,6 +29,16 @@ class Kubectl:
 
     def helm(self, *arguments: str) -> str:
         return self._run("helm", arguments).stdout
+
+    @contextmanager
+    def namespace(self) -> Iterator[str]:
+        """Make a namespace of a name that nothing has, and remove it in the end."""
+        name = f"test-{uuid4().hex[:8]}"
+        self("create", "namespace", name)
+        try:
+            yield name
+        finally:
+            self("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
     def apply(self, *manifests: Object) -> None:
         self("apply", "--filename=-", stdin=_as_list(manifests))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -108,12 +107,8 @@ def shared_namespace(operator: Operator, tmp_path_factory: pytest.TempPathFactor
 
 @contextmanager
 def _namespace(operator: Operator, folder: Path) -> Iterator[Namespace]:
-    name = f"test-{uuid4().hex[:8]}"
-    operator.kubectl("create", "namespace", name)
-    try:
+    with operator.kubectl.namespace() as name:
         yield Namespace(name, operator.kubectl, operator.reader, folder)
-    finally:
-        operator.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 @contextmanager
