@@ -44,6 +44,11 @@ format: venv ## Format the code and mend what can be mended
 unit: venv ## Pure tests, without a cluster
 	$(BIN)/pytest tests/unit tests/property --ignore tests/unit/server
 
+.PHONY: search
+search: venv ## Let the property tests look for examples that nobody has seen yet
+	$(BIN)/pytest --hypothesis-profile=default tests/unit tests/property --ignore tests/unit/server
+	@$(CLUSTER) test-server --hypothesis-profile=default tests/unit/server
+
 .PHONY: generate
 generate: venv ## Write the CRDs and the API reference from the types
 	$(BIN)/python -m mtls_operator.api.generate

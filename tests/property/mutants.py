@@ -209,7 +209,8 @@ def _is_caught(mutant: Mutant) -> bool:
 
 def _failure(source: Path, seed: int) -> str:
     """Return what the properties say, or nothing when they hold."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", *TESTS, f"--hypothesis-seed={seed}"]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", *TESTS]
+    command += ["--hypothesis-profile=default", f"--hypothesis-seed={seed}"]
     command += ["-p", "no:cacheprovider", "-o", f"pythonpath={source} ."]
     storage = {"HYPOTHESIS_STORAGE_DIRECTORY": str(source.parent / "hypothesis")}
     done = subprocess.run(
