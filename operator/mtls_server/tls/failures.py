@@ -15,6 +15,7 @@ DISTRUSTED: Final = "client does not trust our certificate"
 CLOSED: Final = "client closed the connection during the handshake"
 RESET: Final = "client reset the connection during the handshake"
 SILENT: Final = "client sent nothing"
+SLOW: Final = "client was slow while others waited"
 
 _WORDS: Final = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": NO_CERTIFICATE,
@@ -49,8 +50,8 @@ _MAX_SERIAL: Final = 40
 """Hex digits (RFC 5280 §4.1.2.2)."""
 
 
-class SilentClientError(TimeoutError):
-    """The client's first byte did not come in time."""
+class ImpatientError(TimeoutError):
+    """The client was not waited for until the deadline; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,8 @@ def explain(error: OSError, deadline: float) -> str:
         case ssl.SSLCertVerificationError():
             return str(error.verify_message)
         case TimeoutError():
-            silent = isinstance(error, SilentClientError)
-            return SILENT if silent else f"handshake took longer than {deadline:g} s"
+            early = isinstance(error, ImpatientError)
+            return str(error) if early else f"handshake took longer than {deadline:g} s"
         case ssl.SSLEOFError():
             return CLOSED
         case ssl.SSLError():

@@ -8,7 +8,7 @@ from socket import IPPROTO_TCP, MSG_PEEK, TCP_QUICKACK, socket
 from time import perf_counter
 from typing import Protocol
 
-from mtls_server.tls.failures import SilentClientError
+from mtls_server.tls.failures import SILENT, SLOW, ImpatientError
 from mtls_server.tls.reader import Reader
 
 
@@ -61,7 +61,7 @@ class Handshake:
         Args:
             accepted: socket and address; the socket passes on to whoever `done` or `failed` calls.
             patience: seconds until the first byte must have come, and until all is done; else `failed` is
-                called with SilentClientError, or TimeoutError.
+                called with ImpatientError, or TimeoutError.
             current: returns the generation in service.
             done: the client is authenticated; whoever takes over is told by `reader` what the loop sees.
             failed: the connection is useless; OpenSSL has written its alert, if there is one to send.
@@ -142,22 +142,33 @@ class Handshake:
         self._loop.add_reader(tls, self.reader)
         self._step(tls)
 
-    def is_silent(self) -> bool:
-        """Tell whether nothing has come from the client, not even what a busy loop has yet to notice."""
-        if self._begun:
+    def is_delayed_by_client(self, hello_seconds: float, whole_seconds: float) -> bool:
+        """Tell whether the client has taken too long, and not a busy loop that has yet to notice its bytes.
+
+        Args:
+            hello_seconds: until its first message must be whole.
+            whole_seconds: until all must be done.
+        """
+        said_hello = isinstance(self.socket, ssl.SSLSocket) and self.socket.cipher() is not None
+        if perf_counter() - self.started < (whole_seconds if said_hello else hello_seconds):
             return False
         try:
-            self.socket.recv(1, MSG_PEEK)
+            socket.recv(self.socket, 1, MSG_PEEK)
         except BlockingIOError:
             return True
         except OSError:
             pass
         return False
 
+    def make_room(self) -> None:
+        """Fail: the client delays others."""
+        self._stop()
+        self._failed(self, ImpatientError(SLOW if self._begun else SILENT))
+
     def expire(self) -> None:
         """Fail: the client took too long."""
         self._stop()
-        self._failed(self, TimeoutError() if self._begun else SilentClientError())
+        self._failed(self, TimeoutError() if self._begun else ImpatientError(SILENT))
 
     def _stop(self) -> None:
         self._timer.cancel()

@@ -17,8 +17,6 @@ from mtls_server.tls.transport import TlsTransport
 
 ACCEPTS_PER_PASS: Final = 16
 """So that a rush of new clients does not keep the connected ones waiting."""
-CROWDED_SECONDS: Final = 0.2
-"""How long a client may be silent before its handshake while others wait; an honest one sends at once."""
 SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 SHORTAGE_SECONDS: Final = 1.0
 
@@ -36,8 +34,8 @@ class Follower(Protocol):
 class Listener:
     """All connections of one port.
 
-    At a limit nothing more is accepted: new clients wait in the kernel's backlog, until one goes. Silent
-    ones are made to.
+    At a limit nothing more is accepted: new clients wait in the kernel's backlog, until one goes. Those that
+    are slow to shake hands are made to; by their own delay, since behind a NAT many share an address.
     """
 
     def __init__(
@@ -132,7 +130,7 @@ class Listener:
             and self.connections < self._limits.connections
         )
         if not room and self._crowd is None and self._sockets and self._handshakes:
-            self._crowd = self._loop.call_later(CROWDED_SECONDS, self._drop_silent)
+            self._crowd = self._loop.call_later(self._limits.crowded_hello_seconds, self._drop_slow)
         if room == self._accepting:
             return
         self._accepting = room and bool(self._sockets)
@@ -166,14 +164,14 @@ class Listener:
         self._shortage = None
         self._adjust()
 
-    def _drop_silent(self) -> None:
-        """Where there is still no room, drop whoever has been silent for so long."""
+    def _drop_slow(self) -> None:
+        """Where there is still no room, end the handshakes that their clients delay."""
         self._crowd = None
         if self._accepting:
             return
-        latest = perf_counter() - CROWDED_SECONDS
-        for handshake in [one for one in self._handshakes if one.started <= latest and one.is_silent()]:
-            handshake.expire()
+        patience = self._limits.crowded_hello_seconds, self._limits.crowded_handshake_seconds
+        for handshake in [one for one in self._handshakes if one.is_delayed_by_client(*patience)]:
+            handshake.make_room()
         self._adjust()
 
     def _shake_hands(self, accepted: socket.socket, address: object) -> None:

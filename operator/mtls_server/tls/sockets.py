@@ -19,7 +19,11 @@ class Limits:
     """Clients that have not authenticated themselves yet."""
     handshake_seconds: float = 10.0
     first_byte_seconds: float = 3.0
-    """How long a client may be silent before its handshake, unless others wait."""
+    """How long a client may be silent before its handshake."""
+    crowded_hello_seconds: float = 0.2
+    """How long a client's first message may take to be whole while others wait; it comes in one piece."""
+    crowded_handshake_seconds: float = 1.0
+    """How long a handshake may take while others wait."""
     stalled_seconds: float = 60.0
     """How long a client may leave sent data without acknowledgement, or its window shut."""
     sweep_seconds: float = 5.0

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from mtls_server.tls import listener
 from mtls_server.tls.sockets import Limits, bind
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.tls.conftest import Serve
 from tests.unit.server.tls.harness import (
+    ByteClient,
     Echo,
     Recorder,
     TlsServer,
@@ -66,13 +66,43 @@ def test_at_the_limit_of_connections_new_clients_wait(serve: Serve, context: ssl
 def test_at_the_limit_of_handshakes_new_clients_wait_no_longer_than_the_deadline(
     serve: Serve, context: ssl.SSLContext
 ) -> None:
-    server = serve(limits=Limits(handshakes=3, handshake_seconds=0.3))
+    server = serve(limits=Limits(handshakes=3, handshake_seconds=0.3, crowded_hello_seconds=60))
     with contextlib.ExitStack() as held:
         for _ in range(3):
             held.enter_context(dial(server)).sendall(b"\x16")
         eventually(lambda: not server.listener.accepting)
         assert answered(server, context)
     assert [failure.reason for failure in server.log.failures] == ["handshake took longer than 0.3 s"] * 3
+
+
+def test_clients_that_begin_and_go_no_further_do_not_keep_others_waiting(
+    serve: Serve, context: ssl.SSLContext
+) -> None:
+    server = serve(limits=Limits(handshakes=10, handshake_seconds=60))
+    with contextlib.ExitStack() as held:
+        for _ in range(25):
+            held.enter_context(dial(server)).sendall(b"\x16")
+        assert answered(server, context)
+        assert {failure.reason for failure in server.log.failures} == {"client was slow while others waited"}
+
+
+def test_clients_that_await_our_answer_and_go_no_further_are_given_more_time(
+    serve: Serve, context: ssl.SSLContext
+) -> None:
+    limits = Limits(handshakes=2, crowded_handshake_seconds=0.6)
+    server = serve(limits=limits)
+    held = [ByteClient(server, context) for _ in range(2)]
+    for client in held:
+        with pytest.raises(ssl.SSLWantReadError):
+            client.tls.do_handshake()
+        client.push()
+        client.pull()
+    start = time.monotonic()
+    assert answered(server, context)
+    assert time.monotonic() - start > limits.crowded_hello_seconds
+    assert [failure.reason for failure in server.log.failures] == ["client was slow while others waited"] * 2
+    for client in held:
+        client.raw.close()
 
 
 def test_silent_clients_do_not_keep_others_waiting(serve: Serve, context: ssl.SSLContext) -> None:
@@ -95,10 +125,9 @@ def test_silent_clients_at_the_limit_of_connections_go_too(serve: Serve, context
 
 
 def test_who_has_spoken_is_not_silent_though_the_loop_was_too_busy_to_hear(
-    serve: Serve, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, context: ssl.SSLContext
 ) -> None:
-    monkeypatch.setattr(listener, "CROWDED_SECONDS", 0.5)
-    server = serve(limits=Limits(handshakes=1))
+    server = serve(limits=Limits(handshakes=1, crowded_hello_seconds=0.5))
     raw = dial(server)
     eventually(lambda: not server.listener.accepting)
     server.loop.call_soon_threadsafe(time.sleep, 0.7)
@@ -112,7 +141,8 @@ def test_clients_that_shook_hands_do_not_count_as_handshakes(serve: Serve, conte
 
 
 def test_a_rush_beyond_the_limits_is_served_whole(serve: Serve, context: ssl.SSLContext) -> None:
-    server = serve(limits=Limits(connections=8, handshakes=4))
+    patient = Limits(connections=8, handshakes=4, crowded_hello_seconds=60, crowded_handshake_seconds=60)
+    server = serve(limits=patient)
     with ThreadPoolExecutor(32) as executor:
         assert all(executor.map(lambda _: answered(server, context), range(100)))
     eventually(lambda: server.listener.connections == 0)
