@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 APP, WSGI_APP = "tests.bench.apps:app", "tests.bench.apps:wsgi"
 OURS = "mtls-server"
 UVICORN, HYPERCORN, GRANIAN = "uvicorn", "hypercorn", "granian"
-NODE, NGINX, BARE = "Node https", "nginx", "SSLSocket loop"
+NODE, NGINX, GHOSTUNNEL, BARE = "Node https", "nginx", "ghostunnel", "SSLSocket loop"
 RIVALS = (NODE, UVICORN, GRANIAN, NGINX)
 """Whom the aims name."""
 
@@ -71,7 +71,8 @@ def contenders(place: Place) -> Iterator[Contender]:
         yield Contender(NODE, lambda port: [node, script, str(place.directory), str(port)])
     if nginx := _program("nginx", NGINX):
         yield Contender(NGINX, lambda port: _nginx(nginx, place, port))
-    print("left out: ghostunnel, which the Go module proxy does not serve", file=sys.stderr)
+    if ghostunnel := _build_ghostunnel(place.directory / GHOSTUNNEL):
+        yield Contender(GHOSTUNNEL, lambda port: _ghostunnel(ghostunnel, place, port))
     yield Contender(
         BARE, lambda port: [place.python, "-m", "tests.bench.bare", str(place.directory), str(port)]
     )
@@ -91,6 +92,23 @@ def _program(program: str, name: str) -> str | None:
     if path is None:
         print(f"left out: {name}; no {program} is on the path", file=sys.stderr)
     return path
+
+
+def _build_ghostunnel(program: Path) -> str | None:
+    """Compile it at the version that its module pins; that takes minutes, the first time."""
+    build = [
+        "go",
+        "-C",
+        str(HERE / "ghostunnel"),
+        "build",
+        "-o",
+        str(program),
+        "github.com/ghostunnel/ghostunnel",
+    ]
+    if subprocess.run(build, check=False).returncode:
+        print(f"left out: {GHOSTUNNEL}; Go could not build it, as it says above", file=sys.stderr)
+        return None
+    return str(program)
 
 
 def _uvicorn(python: str) -> list[str]:
@@ -131,6 +149,15 @@ def _granian(place: Place, port: int) -> list[str]:
         ),
         *(f"--ssl-certificate={directory}/tls.crt", f"--ssl-keyfile={directory}/tls.key"),
         *(f"--ssl-ca={directory}/ca.crt", "--ssl-client-verify", APP),
+    ]
+
+
+def _ghostunnel(program: str, place: Place, port: int) -> list[str]:
+    directory = place.directory
+    return [
+        *(program, "--quiet=all", "server", f"--listen=127.0.0.1:{port}", "--allow-all"),
+        *(f"--target={place.upstream.removeprefix('http://')}", f"--cacert={directory}/ca.crt"),
+        *(f"--cert={directory}/tls.crt", f"--key={directory}/tls.key"),
     ]
 
 
