@@ -6,15 +6,15 @@ Who is revoked or distrusted is cut off at once. Who has merely lost permission 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from time import perf_counter
-from typing import Final, Protocol, cast, runtime_checkable
+from typing import Final, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 from mtls_server.authorization.routes import Routes
 from mtls_server.changes import between, keys
 from mtls_server.files.material import Generation, Peer
-from mtls_server.identity import Reason
+from mtls_server.identity import Identity, Reason
 from mtls_server.index import Index
 from mtls_server.tls.transport import TlsTransport
 
@@ -27,6 +27,8 @@ CLOSE_SECONDS: Final = 1.0
 """How long a connection that is cut at once may take for its close_notify, if it is idle."""
 SLICE_SECONDS: Final = 0.005
 """How long connections are judged before the event loop serves others again."""
+
+Item = TypeVar("Item")
 
 
 @runtime_checkable
@@ -41,14 +43,26 @@ class Judged(Protocol):
         """
 
 
+class Cut(NamedTuple):
+    """A connected peer that is served no more."""
+
+    peername: object
+    identity: Identity
+    """Of the peer, as it was served."""
+    reason: str
+
+
 class Observer(Protocol):
     """Told of each connection whose handshake succeeded, and of each that must end."""
 
     def peer_judged(self, by: str, *, served: bool) -> None:
         """A peer has connected; `by` names the part of the policy that decided (`Peer.by`)."""
 
-    def connection_cut(self, peername: object, leaf: bytes, reason: str) -> None:
-        """A connected peer, whose certificate is `leaf` (DER), is served no more."""
+    def connection_cut(self, reason: str) -> None:
+        """A connection has been told to end."""
+
+    def cut_explained(self, cut: Cut) -> None:
+        """Who it was; told when all connections that must end have been told to."""
 
 
 class LiveConnections:
@@ -72,6 +86,7 @@ class LiveConnections:
         self._peers: dict[TlsTransport, Peer] = {}
         self._index = Index[TlsTransport]()
         self._ending: dict[TlsTransport, float] = {}
+        self._unexplained: list[Cut] = []
         self._news = asyncio.Event()
 
     def add(self, transport: TlsTransport) -> None:
@@ -120,12 +135,10 @@ class LiveConnections:
         self._news.set()
 
     async def _settle_all(self) -> None:
-        start = perf_counter()
-        while self.pending:
-            self._judge(self.pending.pop())
-            if perf_counter() - start > SLICE_SECONDS:
-                await asyncio.sleep(0)
-                start = perf_counter()
+        async for transport in _in_slices(self.pending):
+            self._judge(transport)
+        async for cut in _in_slices(self._unexplained):
+            self._observer.cut_explained(cut)
 
     def _judge(self, transport: TlsTransport) -> None:
         known = self._peers[transport]
@@ -156,13 +169,25 @@ class LiveConnections:
     def _end(self, transport: TlsTransport, peer: Peer, seconds: float) -> None:
         if transport not in self._ending:
             reason = peer.refusal.reason if peer.refusal is not None else FORBIDDEN
-            self._observer.connection_cut(transport.get_extra_info("peername"), peer.leaf, reason)
+            served = cast("Identity", self._peers[transport].identity)
+            self._observer.connection_cut(reason)
+            self._unexplained.append(Cut(transport.get_extra_info("peername"), served, reason))
         self._ending[transport] = asyncio.get_running_loop().time() + seconds
 
     def _abort_overdue(self) -> None:
         now = asyncio.get_running_loop().time()
         for transport in [one for one, deadline in self._ending.items() if deadline <= now]:
             transport.abort()
+
+
+async def _in_slices(items: set[Item] | list[Item]) -> AsyncIterator[Item]:
+    """Take the items one by one, and let the event loop serve others now and then."""
+    start = perf_counter()
+    while items:
+        yield items.pop()
+        if perf_counter() - start > SLICE_SECONDS:
+            await asyncio.sleep(0)
+            start = perf_counter()
 
 
 def _has_more_to_say(transport: TlsTransport) -> bool:

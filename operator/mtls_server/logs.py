@@ -3,6 +3,7 @@
 import json
 import logging
 from datetime import UTC, datetime
+from typing import Final
 
 
 class JsonFormatter(logging.Formatter):
@@ -19,13 +20,16 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=_plain)
+        return _ENCODER.encode(line)
 
 
 def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return str(value)
+
+
+_ENCODER: Final = json.JSONEncoder(default=_plain)
 
 
 def configure(level: int = logging.INFO) -> None:

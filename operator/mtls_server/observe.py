@@ -16,11 +16,15 @@ from prometheus_client import (
 
 from mtls_server.files.checks import MaterialError
 from mtls_server.files.material import Generation
-from mtls_server.identity import Refusal
+from mtls_server.identity import Identity, Refusal
+from mtls_server.live import Cut
 from mtls_server.tls.failures import Presented, read_presented
 
 LOGGER: Final = logging.getLogger("mtls_server")
 HANDSHAKE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+MAX_SHOWN: Final = 256
+"""Characters of a name in a line."""
 
 
 class Telemetry:
@@ -127,11 +131,19 @@ class Telemetry:
         """Count a request that no route lets pass."""
         self._forbidden.labels(reason, route).inc()
 
-    def connection_cut(self, peername: object, leaf: bytes, reason: str) -> None:
-        """Write one line about a connected peer that is served no more."""
+    def connection_cut(self, reason: str) -> None:
+        """Count a connected peer that is served no more."""
         self._cuts.labels(reason).inc()
-        fields = _verified("connection_cut", peername, leaf, reason)
-        LOGGER.warning("connection cut: %s", reason, extra={"fields": fields})
+
+    def cut_explained(self, cut: Cut) -> None:
+        """Write one line about a connected peer that is served no more."""
+        fields = {
+            "event": "connection_cut",
+            "peer": _address(cut.peername),
+            "reason": cut.reason,
+            "certificate": _describe_served(cut.identity),
+        }
+        LOGGER.warning("connection cut: %s", cut.reason, extra={"fields": fields})
 
     def generation_published(self, generation: Generation) -> None:
         """Say which certificate serves from now on."""
@@ -171,6 +183,14 @@ def _verified(event: str, peername: object, leaf: bytes, reason: str) -> dict[st
 
 def _describe(presented: Presented) -> dict[str, object]:
     return {"subject": presented.subject, "serial": presented.serial, "not_after": presented.not_after}
+
+
+def _describe_served(identity: Identity) -> dict[str, object]:
+    return {
+        "subject": identity.subject.dn[:MAX_SHOWN],
+        "serial": identity.serial[:MAX_SHOWN],
+        "not_after": identity.valid_to,
+    }
 
 
 def _address(peername: object) -> str:

@@ -3,6 +3,10 @@
 bench-server: venv ## Measure the server beside others, and write docs/benchmarks.md
 	@$(BIN)/python -m tests.bench.server --write $(BENCH)
 
+.PHONY: bench-revocation
+bench-revocation: venv ## Measure how soon 1,000 connections are cut after their revocation
+	@$(BIN)/python -m tests.bench.revocation $(BENCH)
+
 .PHONY: bench-lock
 bench-lock: venv ## Lock what the measurements need
 	$(BIN)/pip install --quiet uv

@@ -13,7 +13,7 @@ from mtls_server.authorization.routes import Routes
 from mtls_server.contract import Client
 from mtls_server.files.context import TlsSettings
 from mtls_server.files.material import Generation, Peer, build
-from mtls_server.live import LiveConnections
+from mtls_server.live import Cut, LiveConnections
 from mtls_server.tls.transport import TlsTransport
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
@@ -68,12 +68,16 @@ class Transport(TlsTransport):
 class Log:
     judged: list[tuple[str, bool]] = field(default_factory=list)
     cuts: list[str] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
 
     def peer_judged(self, by: str, *, served: bool) -> None:
         self.judged.append((by, served))
 
-    def connection_cut(self, _peername: object, _leaf: bytes, reason: str) -> None:
+    def connection_cut(self, reason: str) -> None:
         self.cuts.append(reason)
+
+    def cut_explained(self, cut: Cut) -> None:
+        self.explained.append(f"{len(self.cuts)}: {cut.identity.client} {cut.reason}")
 
 
 @dataclass
@@ -179,6 +183,18 @@ def test_what_has_not_ended_within_its_grace_is_aborted(
 
     scene.run(steps)
     assert scene.log.cuts == ["unknown_client", "unknown_client"]
+
+
+def test_nothing_is_explained_before_everybody_was_told(scene: Scene) -> None:
+    for number in range(3):
+        scene.connect(number, Protocol(grace=60))
+
+    async def steps() -> None:
+        scene.publish()
+        await asyncio.sleep(0.05)
+
+    scene.run(steps)
+    assert sorted(scene.log.explained) == [f"3: {number} unknown_client" for number in range(3)]
 
 
 def test_a_protocol_that_is_unaware_or_fails_is_aborted(scene: Scene) -> None:
