@@ -7,6 +7,7 @@ from uvicorn._types import HTTPScope
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.frames import Frame
 from websockets.http11 import Request
 
 from mtls_server.authorization.paths import canonical_path
@@ -18,6 +19,8 @@ from mtls_server.identity import Identity
 POLICY_VIOLATION: Final = 1008
 """RFC 6455 §7.4.1."""
 CLOSE_SECONDS: Final = 5.0
+MAX_FRAMES: Final = 1 << 14
+"""Of one message: the bytes of a frame are few or none, but each takes memory."""
 _LINE_TOO_LONG: Final = Answer(
     431, "head_too_large", "a line of a request that opens a WebSocket is limited to 8192 bytes"
 )
@@ -47,6 +50,17 @@ class PeerWebSocket(WebSocketsSansIOProtocol):
         if not self.close_sent:
             self.scope["state"] = self._opening["state"]
             self.scope["extensions"] |= self._opening["extensions"]
+
+    def handle_cont(self, event: Frame) -> None:
+        """Bound the frames of a message, as its length is bounded."""
+        if self.close_sent:
+            return
+        if len(self.frames) < MAX_FRAMES:
+            super().handle_cont(event)
+        else:
+            self.frames.clear()
+            self.conn.fail(POLICY_VIOLATION, "too many frames")
+            self.handle_parser_exception()
 
     def judged_again(self, peer: Peer, routes: Routes) -> float | None:
         """Go on if the caller is who it was; else close, for it may come back as who it is now.
