@@ -11,6 +11,7 @@ NO_CERTIFICATE: Final = "client sent no certificate"
 NOT_TLS: Final = "not a TLS client"
 UNSUPPORTED_VERSION: Final = "TLS version not supported"
 NOTHING_IN_COMMON: Final = "client and server have no algorithm in common"
+TOO_LARGE: Final = "client sent a message that is too large"
 DISTRUSTED: Final = "client does not trust our certificate"
 CLOSED: Final = "client closed the connection during the handshake"
 RESET: Final = "client reset the connection during the handshake"
@@ -33,6 +34,7 @@ _WORDS: Final = {
     "NO_SHARED_SIGNATURE_ALGORITHMS": NOTHING_IN_COMMON,
     "NO_SUITABLE_SIGNATURE_ALGORITHM": NOTHING_IN_COMMON,
     "NO_APPLICATION_PROTOCOL": NOTHING_IN_COMMON,
+    "EXCESSIVE_MESSAGE_SIZE": TOO_LARGE,
     "UNEXPECTED_EOF_WHILE_READING": CLOSED,
 }
 
@@ -94,7 +96,7 @@ def _explain_reason(reason: str) -> str:
         return DISTRUSTED
     if is_alert:
         return f"client sent the alert {_plain(alert)}"
-    return _WORDS.get(reason, f"the handshake failed: {_plain(reason) or 'unknown error'}")
+    return _WORDS.get(reason, _plain(reason) or "unknown error")
 
 
 def _plain(name: str) -> str:

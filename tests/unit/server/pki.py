@@ -75,13 +75,15 @@ def authority(
     path_length: int | None = None,
     key_usage: bool = True,
     is_ca: bool = True,
+    critical: bool = True,
     not_before: datetime = NOW - timedelta(days=1),
     not_after: datetime = NOW + timedelta(days=30),
 ) -> Issued:
-    """Issue a root, or with `issuer` an intermediate."""
+    """Issue a root, or with `issuer` an intermediate; `critical` are its basic constraints."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = name(common_name or f"authority {next(_numbers)}")
-    extensions: list[tuple[x509.ExtensionType, bool]] = [(x509.BasicConstraints(is_ca, path_length), True)]
+    constraints = x509.BasicConstraints(is_ca, path_length)
+    extensions: list[tuple[x509.ExtensionType, bool]] = [(constraints, critical)]
     if key_usage:
         extensions.append((_usage(certificate_sign=is_ca), True))
     return _issue(_Form(subject, not_before, not_after, extensions), key, issuer)
@@ -97,11 +99,13 @@ def leaf(
     not_before: datetime = NOW - timedelta(minutes=1),
     not_after: datetime = NOW + timedelta(hours=1),
     authority_key: bool = True,
+    further: Sequence[tuple[x509.ExtensionType, bool]] = (),
 ) -> Issued:
-    """Issue an end-entity certificate; without `issuer` it is self-signed."""
+    """Issue an end-entity certificate, with `further` extensions; without `issuer` it is self-signed."""
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage(certificate_sign=False), True),
+        *further,
     ]
     if names:
         extensions.append((x509.SubjectAlternativeName(names), False))
@@ -208,6 +212,15 @@ def _usage(*, certificate_sign: bool) -> x509.KeyUsage:
 def key_id(issued: Issued) -> str:
     """Return the subject key identifier in lower-case hex."""
     return issued.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()
+
+
+def described(issued: Issued) -> dict[str, str]:
+    """What a line of the log says of a certificate."""
+    return {
+        "subject": issued.certificate.subject.rfc4514_string(),
+        "serial": f"{issued.certificate.serial_number:x}",
+        "not_after": f"{issued.certificate.not_valid_after_utc:%FT%TZ}",
+    }
 
 
 def client_context(trusted: Issued, caller: Issued | None, directory: Path) -> ssl.SSLContext:

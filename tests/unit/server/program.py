@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,15 +51,15 @@ class Lines:
     def matching(self, **wanted: object) -> list[dict[str, Any]]:
         return [line for line in self.all if wanted.items() <= line.items()]
 
-    def expect(self, **wanted: object) -> dict[str, Any]:
-        """Wait for a line with these fields and return it."""
+    def expect(self, *, after: int = 0, **wanted: object) -> dict[str, Any]:
+        """Wait for a line with these fields, behind the first `after` lines, and return it."""
         with self._came:
-            self._came.wait_for(lambda: self._find(wanted) or self._ended, PATIENCE)
-            assert self._find(wanted), (wanted, self._lines)
-            return self._find(wanted)[0]
+            self._came.wait_for(lambda: self._find(wanted, after) or self._ended, PATIENCE)
+            assert self._find(wanted, after), (wanted, self._lines[after:])
+            return self._find(wanted, after)[0]
 
-    def _find(self, wanted: dict[str, object]) -> list[dict[str, Any]]:
-        return [line for line in self._lines if wanted.items() <= line.items()]
+    def _find(self, wanted: dict[str, object], after: int) -> list[dict[str, Any]]:
+        return [line for line in self._lines[after:] if wanted.items() <= line.items()]
 
 
 @dataclass
@@ -84,6 +85,12 @@ class Program:
             connection.request(method, path)
             response = connection.getresponse()
             return response.status, response.read().decode()
+
+    def counts(self) -> Counter[str]:
+        """Return what has been counted so far, by name and labels as `/metrics` has them."""
+        lines = self.ask_admin("/metrics")[1].splitlines()
+        samples = (line.rpartition(" ") for line in lines if line.startswith("mtls_server_"))
+        return Counter({name: round(float(value)) for name, _, value in samples if "_total" in name})
 
     def connect(self, caller: pki.Issued | None = None) -> "Connection":
         caller = caller or pki.client(self.world.client_authority)
