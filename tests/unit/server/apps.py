@@ -86,3 +86,16 @@ async def chat(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.send", "text": str(scope | {"state": identity})})
     while (message := await receive())["type"] == "websocket.receive":
         await send({**message, "type": "websocket.send"})
+
+
+async def busy(scope: Any, receive: Any, send: Any) -> None:
+    """Talks on WebSockets as `chat`, sends `/download` without end, and else is `mirror`."""
+    if scope["type"] == "websocket":
+        await chat(scope, receive, send)
+    elif scope["type"] == "http" and scope["path"] == "/download":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})
+            await asyncio.sleep(0.01)
+    else:
+        await mirror(scope, receive, send)

