@@ -49,7 +49,7 @@ class Name(msgspec.Struct, frozen=True):
     """A subject or issuer."""
 
     cn: str | None
-    """The common name, where there is exactly one and it holds no NUL."""
+    """The common name, where there is exactly one, it holds no NUL, and everybody reads it alike."""
     dn: str
     """The whole name as RFC 4514 writes it."""
 
@@ -89,6 +89,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 _TRUST_DOMAIN: Final = re.compile(r"[a-z0-9._-]{1,255}")
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9._-]+")
 _MAX_SPIFFE_ID: Final = 2048
+_UNICODE: Final = re.compile(rb"\x55\x04\x03[\x0c\x1c\x1e]")
+"""A common name (DER) as UTF8String, UniversalString or BMPString. What is beyond ASCII in strings of other types,
+such as TeletexString, is UTF-8 to some, and Latin-1 to OpenSSL."""
 
 
 def parse(leaf_der: bytes) -> Identity:
@@ -168,6 +171,13 @@ def _spiffe_id(uri: str | None) -> str | None:
 
 
 def _name(name: x509.Name) -> Name:
-    common_names = [attribute.value for attribute in name.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    unambiguous = len(common_names) == 1 and isinstance(common_names[0], str) and "\0" not in common_names[0]
-    return Name(cn=str(common_names[0]) if unambiguous else None, dn=name.rfc4514_string())
+    return Name(cn=_common_name(name), dn=name.rfc4514_string())
+
+
+def _common_name(name: x509.Name) -> str | None:
+    values = [attribute.value for attribute in name.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    if len(values) != 1 or not isinstance(values[0], str) or "\0" in values[0]:
+        return None
+    if not values[0].isascii() and not _UNICODE.search(name.public_bytes()):
+        return None
+    return values[0]

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from mtls_server.identity import Identity, Name, Reason, RefusedError, parse
@@ -72,6 +73,23 @@ def test_its_json_is_flat_and_its_dates_are_rfc_3339_in_utc(world: World) -> Non
 )
 def test_an_ambiguous_common_name_is_no_common_name(world: World, subject: x509.Name) -> None:
     assert parse(pki.leaf(world.client_authority, subject=subject).der).subject.cn is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "common_name", "told"),
+    [
+        (_ASN1Type.UTF8String, "café", "café"),
+        (_ASN1Type.BMPString, "café", "café"),
+        (_ASN1Type.T61String, "café", None),
+        (_ASN1Type.IA5String, "café", None),
+        (_ASN1Type.T61String, "coffee", "coffee"),
+    ],
+)
+def test_a_common_name_that_others_read_otherwise_is_no_common_name(
+    world: World, kind: _ASN1Type, common_name: str, told: str | None
+) -> None:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name, kind)])
+    assert parse(pki.leaf(world.client_authority, subject=subject).der).subject.cn == told
 
 
 @pytest.mark.parametrize(
