@@ -2,6 +2,7 @@
 
 import json
 import logging
+import warnings
 from datetime import UTC, datetime
 from typing import Final
 
@@ -38,4 +39,6 @@ def configure(level: int = logging.INFO) -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
+    # of cryptography; strangers could have one line, and one entry of Python's registry, for each length
+    warnings.filterwarnings("ignore", "Attribute's length must be", UserWarning)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -2,12 +2,16 @@
 
 import json
 import logging
+import subprocess
 import sys
 from datetime import UTC, datetime
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from mtls_server.logs import JsonFormatter
+from tests.unit.server import pki
 
 
 def line(message: str, *, fields: dict[str, object] | None = None, failed: bool = False) -> str:
@@ -43,3 +47,31 @@ def test_an_exception_is_in_the_line() -> None:
         int("broken")
     except ValueError:
         assert "ValueError: invalid literal" in json.loads(line("failed", failed=True))["exception"]
+
+
+LONG_NAMES = """
+import sys, warnings
+from mtls_server.logs import configure
+from mtls_server.tls.failures import read_presented
+configure()
+warnings.warn("something else")
+assert read_presented(sys.stdin.buffer.read()) is not None
+"""
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length")
+def test_the_names_of_strangers_make_no_warnings() -> None:
+    stranger = pki.leaf(None, subject=x509.Name([_name("a" * 65), _name("b" * 66)]))
+    done = subprocess.run(
+        [sys.executable, "-c", LONG_NAMES],
+        input=stranger.der,
+        stderr=subprocess.PIPE,
+        env={"PYTHONPATH": ":".join(sys.path)},
+        check=True,
+    )
+    (warning,) = map(json.loads, done.stderr.splitlines())
+    assert "something else" in warning["message"]
+
+
+def _name(value: str) -> x509.NameAttribute:
+    return x509.NameAttribute(NameOID.COMMON_NAME, value, _validate=False)
