@@ -90,7 +90,7 @@ _TRUST_DOMAIN: Final = re.compile(r"[a-z0-9._-]{1,255}")
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9._-]+")
 _MAX_SPIFFE_ID: Final = 2048
 _UNICODE: Final = re.compile(rb"\x55\x04\x03[\x0c\x1c\x1e]")
-"""A common name (DER) as UTF8String, UniversalString or BMPString. What other types hold beyond ASCII, such as
+"""A common name (DER) as UTF8String, UniversalString or BMPString. What others hold beyond ASCII, such as
 TeletexString, is UTF-8 to some, and Latin-1 to OpenSSL."""
 
 
