@@ -3,7 +3,7 @@
 import asyncio
 from typing import cast
 
-from uvicorn._types import ASGI3Application
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -124,6 +124,8 @@ class GracefulProtocol(HttpToolsProtocol):
         if self._ending or cast("DrainState", self.server_state).draining:
             cycle.keep_alive = False
         self._answering = cycle
+        if cycle.scope["http_version"] == "1.0":
+            app = _without_chunks(cycle, app)
         super()._start_asgi_task(cycle, app)
 
     def _unset_keepalive_if_required(self) -> None:
@@ -146,3 +148,28 @@ class GracefulProtocol(HttpToolsProtocol):
         """``cycle`` is the newest request, behind which none is queued."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         return cycle is not None and not cycle.response_complete
+
+
+def _without_chunks(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
+    """Let a response of unknown length end with its connection, for HTTP/1.0 (RFC 9112 §6.1, §6.3)."""
+
+    async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        has_length = False
+
+        async def pass_on(event: ASGISendEvent) -> None:
+            nonlocal has_length
+            if event["type"] == "http.response.start":
+                fields = [
+                    field for field in event.get("headers", ()) if field[0].lower() != b"transfer-encoding"
+                ]
+                event = {**event, "headers": fields}
+                has_length = any(name.lower() == b"content-length" for name, _ in fields)
+                if not has_length:
+                    cycle.chunked_encoding = False
+            elif event["type"] == "http.response.body" and not has_length:
+                cycle.expected_content_length = len(event.get("body", b""))
+            await send(event)
+
+        await app(scope, receive, pass_on)
+
+    return answer

@@ -8,7 +8,6 @@ from typing import Any, Final, cast
 import httptools
 from uvicorn._types import HTTPScope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from mtls_server.http.fields import misleads
@@ -141,9 +140,13 @@ class StrictProtocol(GracefulProtocol):
         return True
 
     def refuse(self, answer: Answer) -> None:
-        """Answer and close; without a word where an earlier response is still being written."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        if cycle is None or cycle.response_complete:
+        """Answer and close; without a word where a response has begun, or an earlier one is due."""
+        if not self._is_answering() or self._awaits_first_answer():
             is_head = self.parser.get_method() == b"HEAD"
             self.transport.write(answer.encode(with_body=not is_head))
         self.transport.close()
+
+    def _awaits_first_answer(self) -> bool:
+        """Tell whether the request whose body is being read has no response yet."""
+        cycle = self.cycle
+        return cycle is self._answering and cycle.more_body and not cycle.response_started
