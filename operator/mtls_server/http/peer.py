@@ -26,6 +26,8 @@ from mtls_server.tls.transport import TlsTransport
 TLS_VERSIONS: Final = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 GRACE_SECONDS: Final = 60.0
 """How long a request may take that has begun when its peer loses permission."""
+TARGET: Final = "mtls.target"
+"""Key in a scope of the request-target as it was judged, since ASGI cannot tell an empty query from none."""
 
 
 class Observer(Protocol):
@@ -109,6 +111,7 @@ class PeerProtocol(StrictProtocol):
             return AMBIGUOUS_PATH
         self.scope["state"]["mtls"] = self._identity
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        self.scope[TARGET] = self.url  # type: ignore[typeddict-unknown-key]
         self.app = self._application
         routes = self._live.generation.authorisation.routes
         return self._judge_route(routes, path) if routes.count else None

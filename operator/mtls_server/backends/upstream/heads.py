@@ -10,6 +10,7 @@ from uvicorn._types import HTTPScope
 from mtls_server.backends.upstream.caller import caller_fields
 from mtls_server.backends.upstream.target import Target
 from mtls_server.http.fields import HOP_BY_HOP, fold, misleads
+from mtls_server.http.peer import TARGET
 
 Fields = Sequence[tuple[bytes, bytes]]
 
@@ -98,8 +99,9 @@ def _framing(values: dict[bytes, bytes]) -> tuple[Body, bytes]:
 
 
 def _origin_form(scope: HTTPScope) -> bytes:
-    query = scope["query_string"]
-    return b"%b?%b" % (scope["raw_path"], query) if query else scope["raw_path"]
+    """Return the target as it was received, without the host if that was part of it."""
+    target: bytes = scope[TARGET]  # type: ignore[typeddict-item]
+    return target if target.startswith(b"/") else b"/" + target.split(b"/", 3)[3]
 
 
 def _is_passed_on(name: bytes) -> bool:

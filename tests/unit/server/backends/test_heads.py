@@ -25,8 +25,7 @@ def scope(caller: tuple[Identity, tuple[str, ...]], *fields: tuple[str, str], **
     whole = {
         "type": "http",
         "method": "GET",
-        "raw_path": b"/",
-        "query_string": b"",
+        "mtls.target": b"/",
         "client": ("192.0.2.7", 4711),
         "headers": [(name.encode(), value.encode()) for name, value in (("host", "orders"), *fields)],
         "state": {"mtls": identity},
@@ -118,11 +117,20 @@ def test_http_1_0_without_host_gets_one(caller: Any) -> None:
     assert passed_on(request)[0] == ("host", "127.0.0.1:8080")
 
 
-def test_path_and_query_stay_as_they_are(caller: Any) -> None:
-    asked = scope(caller, raw_path=b"/a%2fb/%7Ec;d", query_string=b"e=%20&f=+", method="PATCH")
-    assert request_to(TARGET, asked, with_chain=False).head.startswith(
-        b"PATCH /a%2fb/%7Ec;d?e=%20&f=+ HTTP/1.1\r\n"
-    )
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("/a%2fb/%7Ec;d?e=%20&f=+", "/a%2fb/%7Ec;d?e=%20&f=+"),
+        ("/?", "/?"),
+        ("/a??", "/a??"),
+        ("https://orders/a/b?", "/a/b?"),
+        ("https://orders/", "/"),
+    ],
+)
+def test_path_and_query_stay_as_they_are(caller: Any, target: str, line: str) -> None:
+    asked = scope(caller, **{"mtls.target": target.encode()}, method="PATCH")
+    head = request_to(TARGET, asked, with_chain=False).head
+    assert head.startswith(f"PATCH {line} HTTP/1.1\r\n".encode())
 
 
 @pytest.mark.parametrize(

@@ -56,11 +56,12 @@ def test_a_request_is_passed_on_and_its_response_back(program: Program, behind: 
     assert behind.last.values("x-forwarded-for") == ["127.0.0.1"]
 
 
-def test_an_absolute_target_is_passed_on_as_a_path(program: Program, behind: Origin) -> None:
+@pytest.mark.parametrize("target", ["https://orders/a?b", "https://orders/a?", "/a??", "/?"])
+def test_a_target_is_passed_on_as_it_was_judged(program: Program, behind: Origin, target: str) -> None:
     with program.connect() as connection:
-        connection.send(b"GET https://orders/a?b HTTP/1.1\r\nHost: orders\r\n\r\n")
+        connection.send(f"GET {target} HTTP/1.1\r\nHost: orders\r\n\r\n".encode())
         assert connection.answer().status == 200
-    assert behind.last.line == b"GET /a?b HTTP/1.1"
+    assert behind.last.line == f"GET {target.removeprefix('https://orders')} HTTP/1.1".encode()
 
 
 @pytest.mark.parametrize("name", ["Client-Cert", "cLIENT_cERT", "X-Forwarded-Client-Cert", "X_Mtls_Roles"])
