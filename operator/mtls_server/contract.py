@@ -6,7 +6,7 @@ this module, and nothing else of each other, so that a field has one name and on
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import msgspec
@@ -139,7 +139,8 @@ def decode_policy(document: bytes) -> Policy:
     """Parse ``policy.json``.
 
     Raises:
-        ValueError: too large, not JSON, an unknown field, a wrong type, or a version we do not speak.
+        ValueError: too large, not JSON, an unknown field, a wrong type, a time that UTC does not know, or a
+            version we do not speak.
     """
     if len(document) > MAX_POLICY_BYTES:
         msg = f"{POLICY} is {len(document)} bytes; at most {MAX_POLICY_BYTES} are read"
@@ -152,4 +153,10 @@ def decode_policy(document: bytes) -> Policy:
     if policy.version != POLICY_VERSION:
         msg = f"{POLICY} has version {policy.version}; this server reads version {POLICY_VERSION}"
         raise ValueError(msg)
+    try:
+        for moment in policy.revoked.values():
+            moment.astimezone(UTC)
+    except OverflowError as error:
+        msg = f"{POLICY}: revoked lists a time that is not of the years 1 to 9999 in UTC"
+        raise ValueError(msg) from error
     return policy

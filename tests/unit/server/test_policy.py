@@ -63,6 +63,13 @@ def test_a_moment_without_time_zone_is_no_policy(world: World) -> None:
         decode_policy(document)
 
 
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_moment_that_utc_does_not_know_is_no_policy(world: World, moment: str) -> None:
+    policy = granting(world, revoked={pki.BILLING_URI: datetime.fromisoformat(moment)})
+    with pytest.raises(ValueError, match="revoked lists a time"):
+        decode_policy(encode_policy(policy))
+
+
 def denying(**name: str) -> Rule:
     return Rule(deny=True, **name)  # type: ignore[arg-type]
 
