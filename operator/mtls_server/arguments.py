@@ -19,11 +19,11 @@ def count(text: str) -> int:
     """Read how many there shall be.
 
     Raises:
-        ArgumentTypeError: it is no number from 1 to 1000.
+        ArgumentTypeError: it is no number from 1 to 10000.
     """
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= 1000:
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no count; write a number from 1 to 1000")
+    raise argparse.ArgumentTypeError(f"{text!r} is no count; write a number from 1 to 10000")
 
 
 def seconds(text: str) -> float:

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     REVOKED = "revoked"
     DENIED = "denied"
     UNKNOWN_CLIENT = "unknown_client"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -84,6 +85,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ()
     tenant: str | None = None
     tls: Tls | None = None
+
+    @property
+    def caller(self) -> tuple[object, ...]:
+        """What stays the same of a caller whose certificate is renewed, and differs from any other's."""
+        return self.source, self.uri or (self.subject.dn, self.dns_names)
 
 
 _TRUST_DOMAIN: Final = re.compile(r"[a-z0-9._-]{1,255}")

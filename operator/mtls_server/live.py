@@ -5,8 +5,9 @@ Who is revoked or distrusted is cut off at once. Who has merely lost permission 
 
 import asyncio
 import logging
+import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import suppress
 from time import perf_counter
 from typing import Final, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
@@ -16,6 +17,7 @@ from mtls_server.changes import between, keys
 from mtls_server.files.material import Generation, Peer
 from mtls_server.identity import Identity, Reason
 from mtls_server.index import Index
+from mtls_server.tls.shares import Shares
 from mtls_server.tls.transport import TlsTransport
 
 LOGGER: Final = logging.getLogger("mtls_server")
@@ -72,13 +74,20 @@ class LiveConnections:
     a request of it is served.
     """
 
-    def __init__(self, observer: Observer, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        observer: Observer,
+        clock: Callable[[], float] = time.time,
+        share: int = sys.maxsize,
+    ) -> None:
         """Begin without connections.
 
         Args:
             observer: logs and counts.
             clock: seconds since the epoch.
+            share: how many connections one caller may have.
         """
+        self.shares = Shares(share, _caller)
         self.pending: set[TlsTransport] = set()
         self.generation: Generation
         self._observer = observer
@@ -93,6 +102,7 @@ class LiveConnections:
         """Take note of a connection whose handshake is done."""
         peer = cast("Peer", transport.get_extra_info("mtls_peer"))
         self._peers[transport] = peer
+        self.shares.add(transport)
         self._observer.peer_judged(peer.by, served=peer.identity is not None)
         if peer.identity is None:
             return
@@ -103,6 +113,7 @@ class LiveConnections:
     def discard(self, transport: TlsTransport) -> None:
         """Forget a connection that is lost."""
         peer = self._peers.pop(transport)
+        self.shares.discard(transport)
         if peer.identity is not None:
             self._index.discard(transport, keys(peer), peer.identity.valid_to.timestamp())
         self.pending.discard(transport)
@@ -178,6 +189,12 @@ class LiveConnections:
         now = asyncio.get_running_loop().time()
         for transport in [one for one, deadline in self._ending.items() if deadline <= now]:
             transport.abort()
+
+
+def _caller(transport: TlsTransport) -> Hashable:
+    """Return who connected; peers that are not served count as one."""
+    identity = cast("Peer", transport.get_extra_info("mtls_peer")).identity
+    return None if identity is None else identity.caller
 
 
 async def _in_slices(items: set[Item] | list[Item]) -> AsyncIterator[Item]:

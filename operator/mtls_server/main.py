@@ -90,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="end what is still under way so long after SIGTERM (default: %(default)g)",
     )
+    parser.add_argument(
+        "--caller-connections",
+        type=arguments.count,
+        metavar="COUNT",
+        help="admit so many connections of one caller (default: half of those that there is room for)",
+    )
     commands.add_arguments(parser)
     return parser
 
@@ -103,4 +109,5 @@ def _options(given: argparse.Namespace) -> Options:
         tls=TlsSettings(VERSIONS[given.min_version], given.x509_strict),
         drain=Drain(given.drain_delay, given.grace),
         backend=commands.build(given),
+        caller_connections=given.caller_connections,
     )

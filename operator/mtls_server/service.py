@@ -51,6 +51,8 @@ class Options:
     tls: TlsSettings
     drain: Drain
     backend: Backend
+    caller_connections: int | None = None
+    """None is half of those that there is room for."""
 
 
 async def run(options: Options) -> None:
@@ -64,7 +66,7 @@ async def run(options: Options) -> None:
     limits = limits_within(use_all_descriptors(), options.backend.descriptors)
     registry = CollectorRegistry()
     telemetry = Telemetry(registry)
-    live = LiveConnections(telemetry)
+    live = LiveConnections(telemetry, share=options.caller_connections or max(1, limits.connections // 2))
     watcher = Watcher(options.directory, options.tls, telemetry)
     watcher.follow(live.judge_again)
     readiness = admin.Readiness(watcher)

@@ -19,6 +19,7 @@ from mtls_server.backends.upstream.target import EXAMPLE, parse_target
 from mtls_server.backends.upstream.tunnel import Tunnel
 from mtls_server.backends.websocket import PeerWebSocket
 from mtls_server.backends.wsgi.app import Wsgi
+from mtls_server.backends.wsgi.threads import Threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.count,
         default=16,
         help="answer so many requests at a time (default: %(default)s)",
+    )
+    wsgi.add_argument(
+        "--caller-threads",
+        type=arguments.count,
+        metavar="COUNT",
+        help="of which one caller may have so many (default: three quarters)",
     )
     _add_upstream(backends.add_parser("upstream", help="pass requests on to an HTTP/1.1 server"))
 
@@ -88,6 +95,11 @@ def _add_upstream(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _wsgi(given: argparse.Namespace) -> Backend:
+    share = given.caller_threads or given.threads - given.threads // 4
+    return Backend(Wsgi(load_wsgi(given.app), Threads(given.threads, share)))
+
+
 def _upstream(given: argparse.Namespace) -> Backend:
     target = parse_target(given.url, insecure_acknowledged=given.insecure_acknowledged)
     timeouts = Timeouts(given.connect_timeout, given.response_timeout, given.idle_timeout)
@@ -102,6 +114,6 @@ def _upstream(given: argparse.Namespace) -> Backend:
 _BUILDERS: Final[dict[str, Callable[[argparse.Namespace], Backend]]] = {
     "identity": lambda _: Backend(identity.app),
     "asgi": lambda given: Backend(load_asgi(given.app), lifespan="auto", websocket=PeerWebSocket),
-    "wsgi": lambda given: Backend(Wsgi(load_wsgi(given.app), given.threads)),
+    "wsgi": _wsgi,
     "upstream": _upstream,
 }

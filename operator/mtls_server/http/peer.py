@@ -19,13 +19,18 @@ from mtls_server.http.gate import (
 )
 from mtls_server.http.graceful import DrainState
 from mtls_server.http.strict import StrictProtocol
-from mtls_server.identity import Identity, Refusal, Tls
+from mtls_server.identity import Identity, Reason, Refusal, Tls
 from mtls_server.live import LiveConnections
 from mtls_server.tls.transport import TlsTransport
 
 TLS_VERSIONS: Final = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 GRACE_SECONDS: Final = 60.0
 """How long a request may take that has begun when its peer loses permission."""
+EXCESS_SECONDS: Final = 3
+"""How long a connection beyond its caller's share may last, to be told so."""
+_EXCESS: Final = Refusal(
+    Reason.TOO_MANY_CONNECTIONS, "this caller has its share of the connections; close some, or use them again"
+)
 TARGET: Final = "mtls.target"
 """Key in a scope of the request-target as it was judged, since ASGI cannot tell an empty query from none."""
 
@@ -65,6 +70,9 @@ class PeerProtocol(StrictProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Prepare what every request of this connection says of its peer."""
+        self._exceeds_share = self._live.shares.exceeds(cast("TlsTransport", transport))
+        if self._exceeds_share:
+            self.timeout_keep_alive = EXCESS_SECONDS
         super().connection_made(transport)
         self.scheme = "https"
         self._peer = transport.get_extra_info("mtls_peer")
@@ -98,11 +106,11 @@ class PeerProtocol(StrictProtocol):
         """Refuse the peer before its request, or add it to the scope."""
         if self._live.pending:
             self._live.settle(cast("TlsTransport", self.transport))
-        refusal = self._peer.refusal
+        refusal = self._peer.refusal or (_EXCESS if self._exceeds_share else None)
         if refusal is None:
             return super().judge() or self._judge_request()
         self._observer.peer_refused(self.transport.get_extra_info("peername"), self._peer.leaf, refusal)
-        return Answer(403, refusal.reason, refusal.message)
+        return Answer(503 if refusal is _EXCESS else 403, refusal.reason, refusal.message)
 
     def _judge_request(self) -> Answer | None:
         """Pass the request on with the peer in its scope, or to what refuses it when it is its turn."""

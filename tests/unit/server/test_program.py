@@ -151,7 +151,7 @@ def test_a_taken_port_is_explained(world: World, tmp_path: Path) -> None:
         (["--dir", "x", "--grace", "-1", "identity"], "write a number of seconds, such as 2.5"),
         (["--dir", "x", "--min-version", "1.1", "identity"], "1.2"),
         (["--dir", "x", "asgi"], "app"),
-        (["--dir", "x", "wsgi", "--threads", "0", "a:b"], "write a number from 1 to 1000"),
+        (["--dir", "x", "wsgi", "--threads", "0", "a:b"], "write a number from 1 to 10000"),
         (["--dir", "x", "upstream"], "url"),
         (["--dir", "x", "upstream", "--idle-timeout", "0", "http://localhost"], "lets no request pass"),
     ],

@@ -20,9 +20,9 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 class Wsgi:
     """A WSGI application, as an ASGI one; no body is ever held whole."""
 
-    def __init__(self, application: Application, threads: int) -> None:
+    def __init__(self, application: Application, threads: Threads) -> None:
         self._application = application
-        self._threads = Threads(threads)
+        self._threads = threads
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Serve one request on a thread."""
@@ -33,7 +33,8 @@ class Wsgi:
         environ = environ_of(scope, io.BufferedReader(body))
         try:
             await body.begin()
-            running = self._threads.run(partial(_run, self._application, environ, response))
+            caller = scope["state"]["mtls"].caller
+            running = self._threads.run(partial(_run, self._application, environ, response), caller)
             running.add_done_callback(response.end)
             await response.send_to(send)
             await running
