@@ -13,8 +13,10 @@ from tests.unit.server import pki
 from tests.unit.server.conftest import World
 
 
-def tls_error(reason: str | None, kind: type[ssl.SSLError] = ssl.SSLError) -> ssl.SSLError:
-    error = kind(ssl.SSL_ERROR_SSL, f"[SSL: {reason}] and so on (_ssl.c:1000)")
+def tls_error(
+    reason: str | None, kind: type[ssl.SSLError] = ssl.SSLError, words: str = "and so on"
+) -> ssl.SSLError:
+    error = kind(ssl.SSL_ERROR_SSL, f"[SSL: {reason}] {words} (_ssl.c:1000)")
     error.reason = reason  # type: ignore[assignment]
     return error
 
@@ -26,6 +28,9 @@ def verification_error(message: str) -> ssl.SSLCertVerificationError:
 
 
 BAD_MAC = tls_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC")
+NOT_ASN1 = tls_error(None, words="ASN1 lib")
+GONE = tls_error("Closed before TLS handshake with data in recv buffer.")
+LEFT = tls_error(None, ssl.SSLZeroReturnError)
 CUT_OFF = tls_error("UNEXPECTED_EOF_WHILE_READING", ssl.SSLEOFError)
 RESET = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
 
@@ -49,8 +54,15 @@ RESET = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
         (tls_error("WRONG_VERSION_NUMBER"), "not a TLS client"),
         (tls_error("UNSUPPORTED_PROTOCOL"), "TLS version not supported"),
         (tls_error("NO_SHARED_CIPHER"), "client and server have no algorithm in common"),
-        (BAD_MAC, "decryption failed or bad record mac"),
+        (BAD_MAC, "client sent a malformed record"),
+        (tls_error("RECORD_LAYER_FAILURE"), "client sent a malformed record"),
+        (tls_error("UNEXPECTED_MESSAGE"), "unexpected message"),
+        (tls_error("UNKNOWN_ALERT_TYPE"), "unknown alert type"),
+        (tls_error("TLSV1_UNRECOGNIZED_NAME"), "client sent the alert unrecognized name"),
+        (NOT_ASN1, "client sent what cannot be parsed"),
         (tls_error(None), "unknown error"),
+        (GONE, "client reset the connection during the handshake"),
+        (LEFT, "client closed the connection during the handshake"),
         (CUT_OFF, "client closed the connection during the handshake"),
         (RESET, "client reset the connection during the handshake"),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), "client reset the connection during the handshake"),
