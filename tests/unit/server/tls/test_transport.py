@@ -1,7 +1,6 @@
 """The transport keeps asyncio's contract, and OpenSSL's."""
 
 import asyncio
-import ctypes
 import itertools
 import socket
 import ssl
@@ -27,6 +26,7 @@ from tests.unit.server.tls.harness import (
     receive,
     reset,
 )
+from tests.unit.server.tls.native import request_key_update
 
 MIB = 1 << 20
 SMALL = 1 << 12
@@ -355,25 +355,14 @@ class EchoWithFlowControl(Echo):
         self.transport.resume_reading()
 
 
-# KeyUpdate (RFC 8446 §4.6.3): the client asks for the server's next key
-
-
-def request_key_update(tls: ssl.SSLSocket) -> None:
-    """Have OpenSSL send KeyUpdate with update_requested; Python's `ssl` offers no call for it."""
-    library = ctypes.CDLL("libssl.so.3")
-    after_head_and_weak_reference = 3 * ctypes.sizeof(ctypes.c_void_p)
-    wrapper = id(tls._sslobj)  # type: ignore[attr-defined]
-    native = ctypes.c_void_p.from_address(wrapper + after_head_and_weak_reference)
-    update_requested = 1
-    assert library.SSL_key_update(native, update_requested) == 1
-    assert library.SSL_do_handshake(native) == 1
+# KeyUpdate: the client asks for the server's next key
 
 
 def test_keys_are_updated_between_requests(serve: Serve, context: ssl.SSLContext) -> None:
     server = serve(Echo)
     with connect(server, context) as tls:
         for number in range(20):
-            request_key_update(tls)
+            assert request_key_update(tls)
             tls.sendall(b"%05d" % number)
             assert receive(tls, 5) == b"%05d" % number
 
@@ -387,7 +376,7 @@ def test_a_key_update_during_a_pending_send_harms_nothing(
         narrow(recorder.transport)
         server.call(recorder.transport.write, bytes(MIB))
         eventually(lambda: Spy.calls and Spy.calls[-1][0] == "send pending")
-        request_key_update(tls)
+        assert request_key_update(tls)
         tls.sendall(b"hello")
         time.sleep(0.05)
         assert not recorder.received
