@@ -9,6 +9,8 @@ from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -19,6 +21,10 @@ Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 FILES: Final = (CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS, POLICY)
 MAX_CERTIFICATES: Final = 512
+MIN_RSA_BITS: Final = 2048
+MIN_EC_BITS: Final = 224
+"""What OpenSSL's security level 2 demands, which is Python's."""
+_IDENTIFIERS: Final = {x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier}
 
 
 class Fault(StrEnum):
@@ -33,6 +39,7 @@ class Fault(StrEnum):
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
     NOT_AN_AUTHORITY = "not_an_authority"
+    WEAK_AUTHORITY = "weak_authority"
     NOT_STRICT = "not_strict"
     POLICY = "policy"
     TLS = "tls"
@@ -90,6 +97,7 @@ def examine(files: Mapping[str, bytes], now: datetime, *, x509_strict: bool) -> 
     anchors = _certificates(TRUST_ANCHORS, files[TRUST_ANCHORS])
     for position, anchor in enumerate(anchors, 1):
         _require_authority(position, anchor)
+        _require_strength(position, anchor)
         if x509_strict:
             _require_strict(position, anchor)
     authorisation = _authorisation(files[POLICY])
@@ -194,15 +202,43 @@ def _require_authority(position: int, anchor: x509.Certificate) -> None:
             f"{TRUST_ANCHORS}: certificate {position} is not an authority; list CA certificates only"
             " (basicConstraints CA:TRUE, keyUsage keyCertSign)",
         )
+    usages = _extension(anchor, x509.ExtendedKeyUsage)
+    if usages is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
+        raise MaterialError(
+            Fault.NOT_AN_AUTHORITY,
+            f"{TRUST_ANCHORS}: certificate {position} is not an authority for clients; its extendedKeyUsage"
+            " needs clientAuth, or is left out",
+        )
+
+
+def _require_strength(position: int, anchor: x509.Certificate) -> None:
+    key = anchor.public_key()
+    if isinstance(key, RSAPublicKey | EllipticCurvePublicKey):
+        kind, least = ("RSA", MIN_RSA_BITS) if isinstance(key, RSAPublicKey) else ("EC", MIN_EC_BITS)
+        if key.key_size < least:
+            raise MaterialError(
+                Fault.WEAK_AUTHORITY,
+                f"{TRUST_ANCHORS}: certificate {position} has a key of {key.key_size} bits ({kind}), so every"
+                f" client of that authority would be refused; make it again with {least} or more",
+            )
 
 
 def _require_strict(position: int, anchor: x509.Certificate) -> None:
-    """VERIFY_X509_STRICT asks for what the CA of many a tutorial lacks (RFC 5280 §4.2.1)."""
-    if _extension(anchor, x509.KeyUsage) is None or _extension(anchor, x509.SubjectKeyIdentifier) is None:
+    """VERIFY_X509_STRICT asks for what the CA of many a tutorial lacks (RFC 5280 §4.1.2.6, §4.2.1)."""
+    critical = {type(one.value) for one in anchor.extensions if one.critical}
+    rules = {
+        "lacks keyUsage": _extension(anchor, x509.KeyUsage) is None,
+        "lacks subjectKeyIdentifier": _extension(anchor, x509.SubjectKeyIdentifier) is None,
+        "lacks a subject": not anchor.subject.rdns,
+        "has basicConstraints that are not critical": x509.BasicConstraints not in critical,
+        "has a key identifier that is critical": critical & _IDENTIFIERS,
+    }
+    broken = [words for words, is_broken in rules.items() if is_broken]
+    if broken:
         raise MaterialError(
             Fault.NOT_STRICT,
-            f"{TRUST_ANCHORS}: certificate {position} lacks keyUsage or subjectKeyIdentifier, so every client"
-            " of that authority would be refused; make it again with them, or turn x509Strict off"
+            f"{TRUST_ANCHORS}: certificate {position} {' and '.join(broken)}, so every client of that"
+            " authority would be refused; make it again without that fault, or turn x509Strict off"
             " (--no-x509-strict)",
         )
 

@@ -76,6 +76,7 @@ def authority(
     key_usage: bool = True,
     is_ca: bool = True,
     critical: bool = True,
+    usages: Sequence[ObjectIdentifier] = (),
     not_before: datetime = NOW - timedelta(days=1),
     not_after: datetime = NOW + timedelta(days=30),
 ) -> Issued:
@@ -86,6 +87,8 @@ def authority(
     extensions: list[tuple[x509.ExtensionType, bool]] = [(constraints, critical)]
     if key_usage:
         extensions.append((_usage(certificate_sign=is_ca), True))
+    if usages:
+        extensions.append((x509.ExtendedKeyUsage(usages), False))
     return _issue(_Form(subject, not_before, not_after, extensions), key, issuer)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -136,10 +137,50 @@ def test_an_anchor_that_is_no_authority_is_refused(world: World) -> None:
     assert "certificate 2 is not an authority" in str(error)
 
 
-def test_the_tutorial_authority_without_key_usage_is_refused_only_when_strict(world: World) -> None:
-    tutorial = pki.authority("tutorial", key_usage=False)
-    files = pki.files(pki.server(world.server_authority), tutorial)
-    assert refusal(files).fault is Fault.NOT_STRICT
+def trusting(world: World, anchor: pki.Issued) -> Files:
+    return pki.files(pki.server(world.server_authority), anchor)
+
+
+def test_an_authority_that_is_not_for_clients_is_refused(world: World) -> None:
+    for_servers = pki.authority("servers", usages=(ExtendedKeyUsageOID.SERVER_AUTH,))
+    error = refusal(trusting(world, for_servers))
+    assert error.fault is Fault.NOT_AN_AUTHORITY
+    assert "needs clientAuth, or is left out" in str(error)
+    both = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+    examine(trusting(world, pki.authority("both", usages=both)), pki.NOW, x509_strict=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (rsa.generate_private_key(65537, 1024), "1024 bits (RSA)"),  # noqa: S505 - to be refused
+        (ec.generate_private_key(ec.SECP192R1()), "192 bits (EC)"),
+    ],
+    ids=["RSA", "EC"],
+)
+def test_an_authority_whose_clients_openssl_finds_weak_is_refused(
+    world: World, key: pki.Key, words: str
+) -> None:
+    error = refusal(trusting(world, pki.authority("weak", key=key)), x509_strict=False)
+    assert error.fault is Fault.WEAK_AUTHORITY
+    assert words in str(error)
+
+
+@pytest.mark.parametrize(
+    ("bent", "words"),
+    [
+        ({"key_usage": False}, "lacks keyUsage,"),
+        ({"critical": False}, "has basicConstraints that are not critical,"),
+        ({"key_usage": False, "critical": False}, "lacks keyUsage and has basicConstraints that are not"),
+    ],
+)
+def test_the_authority_of_a_tutorial_is_refused_only_when_strict(
+    world: World, bent: dict[str, bool], words: str
+) -> None:
+    files = trusting(world, pki.authority("tutorial", **bent))  # type: ignore[arg-type]
+    error = refusal(files)
+    assert error.fault is Fault.NOT_STRICT
+    assert words in str(error)
     examine(files, pki.NOW, x509_strict=False)
 
 
