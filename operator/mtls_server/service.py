@@ -66,6 +66,8 @@ async def run(options: Options) -> None:
     limits = limits_within(use_all_descriptors(), options.backend.descriptors)
     registry = CollectorRegistry()
     telemetry = Telemetry(registry)
+    for metric in options.backend.metrics:
+        registry.register(metric)
     live = LiveConnections(telemetry, share=options.caller_connections or max(1, limits.connections // 2))
     watcher = Watcher(options.directory, options.tls, telemetry)
     watcher.follow(live.judge_again)

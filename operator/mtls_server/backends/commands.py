@@ -2,11 +2,12 @@
 
 import argparse
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal, cast
 
+from prometheus_client.metrics import MetricWrapperBase
 from uvicorn._types import ASGI3Application
 
 from mtls_server import arguments
@@ -16,6 +17,7 @@ from mtls_server.backends.upstream.app import Upstream
 from mtls_server.backends.upstream.connection import Timeouts
 from mtls_server.backends.upstream.pool import Pool
 from mtls_server.backends.upstream.target import EXAMPLE, parse_target
+from mtls_server.backends.upstream.telemetry import UpstreamTelemetry
 from mtls_server.backends.upstream.tunnel import Tunnel
 from mtls_server.backends.websocket import PeerWebSocket
 from mtls_server.backends.wsgi.app import Wsgi
@@ -33,6 +35,8 @@ class Backend:
     server, the state of the application, and the scope of the request."""
     descriptors: int = 1
     """How many files a caller's connection may need: its own, and one that the backend opens for it."""
+    metrics: Sequence[MetricWrapperBase] = ()
+    """Of its own, not registered yet."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +79,7 @@ def _add_upstream(parser: argparse.ArgumentParser) -> None:
         ("connect", timeouts.connect, "for a connection"),
         ("response", timeouts.response, "for the head of a response"),
         ("idle", timeouts.idle, "for the next bytes of a body"),
+        ("websocket", timeouts.websocket, "for the next bytes of a WebSocket"),
     ):
         parser.add_argument(
             f"--{name}-timeout",
@@ -102,12 +107,16 @@ def _wsgi(given: argparse.Namespace) -> Backend:
 
 def _upstream(given: argparse.Namespace) -> Backend:
     target = parse_target(given.url, insecure_acknowledged=given.insecure_acknowledged)
-    timeouts = Timeouts(given.connect_timeout, given.response_timeout, given.idle_timeout)
-    pool = Pool(target, timeouts)
+    timeouts = Timeouts(
+        given.connect_timeout, given.response_timeout, given.idle_timeout, given.websocket_timeout
+    )
+    telemetry = UpstreamTelemetry()
+    pool = Pool(target, timeouts, telemetry)
     return Backend(
         Upstream(pool, with_chain=given.client_cert_chain),
         websocket=cast("type[asyncio.Protocol]", partial(Tunnel, pool, given.client_cert_chain)),
         descriptors=2,
+        metrics=telemetry.metrics,
     )
 
 

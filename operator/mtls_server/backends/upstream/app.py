@@ -11,7 +11,6 @@ from mtls_server.backends.upstream.failures import (
     CallerGoneError,
     ExchangeError,
     StaleError,
-    log,
 )
 from mtls_server.backends.upstream.heads import Request, is_coded, request_to, response_fields
 from mtls_server.backends.upstream.pool import Pool
@@ -43,7 +42,7 @@ class Upstream:
         except CallerGoneError:
             pass
         except ExchangeError as error:
-            log(error.failure, "request failed")
+            self._pool.telemetry.failed(error.failure, "request failed")
             await error.failure.application(close=False)(scope, receive, send)
 
     async def _pass_on(self, request: Request, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -71,10 +70,21 @@ class Upstream:
         sending = asyncio.create_task(_send_body(connection, receive))
         try:
             await _begin_response(await connection.head(), send)
-            await _send_response_body(connection, send)
+            await self._send_response_body(connection, send)
         finally:
             sending.cancel()
             self._pool.give_back(connection)
+
+    async def _send_response_body(self, connection: Connection, send: ASGISendCallable) -> None:
+        """Pass the body on; where it ends too early it is cut off, as nothing else can be said."""
+        more = True
+        while more:
+            try:
+                piece, more = await connection.read()
+            except ExchangeError as error:
+                self._pool.telemetry.failed(error.failure, "response cut off")
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
 
 
 async def _send_body(connection: Connection, receive: ASGIReceiveCallable) -> None:
@@ -90,15 +100,3 @@ async def _send_body(connection: Connection, receive: ASGIReceiveCallable) -> No
 async def _begin_response(head: ResponseHead, send: ASGISendCallable) -> None:
     fields = response_fields(head.status, head.fields)
     await send({"type": "http.response.start", "status": head.status, "headers": fields})
-
-
-async def _send_response_body(connection: Connection, send: ASGISendCallable) -> None:
-    """Pass the body on; where it ends too early the caller sees it cut off, as nothing else can be said."""
-    more = True
-    while more:
-        try:
-            piece, more = await connection.read()
-        except ExchangeError as error:
-            log(error.failure, "response cut off")
-            return
-        await send({"type": "http.response.body", "body": piece, "more_body": more})

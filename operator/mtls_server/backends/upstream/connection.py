@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final, cast
 
+from mtls_server.backends.upstream.deadline import Deadline
 from mtls_server.backends.upstream.failures import (
     CLOSED,
     MALFORMED,
@@ -14,6 +15,7 @@ from mtls_server.backends.upstream.failures import (
 )
 from mtls_server.backends.upstream.heads import Body, Request
 from mtls_server.backends.upstream.response import MalformedError, Response, ResponseHead
+from mtls_server.backends.upstream.telemetry import UpstreamTelemetry
 from mtls_server.http.gate import Answer
 
 HIGH_WATER: Final = 1 << 16
@@ -29,18 +31,21 @@ class Timeouts:
     """For the head of the response, once the request has been sent."""
     idle: float = 60.0
     """For the next bytes of a body, either way."""
+    websocket: float = 600.0
+    """For the next bytes of a WebSocket, either way."""
 
 
 class Connection(asyncio.Protocol):
     """Sends a request and reads its response, each piece when the other side is ready for it.
 
-    At any time at most one task sends, and at most one reads. One timer serves all times that are waited
-    for, and is moved only when it ends too late.
+    At any time at most one task sends, and at most one reads.
     """
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, timeouts: Timeouts, telemetry: UpstreamTelemetry) -> None:
         self._loop = asyncio.get_running_loop()
         self._timeouts = timeouts
+        self._telemetry = telemetry
+        self._begun = 0.0
         self._transport: asyncio.Transport
         self._request: Request
         self._response: Response | None = None
@@ -51,10 +56,8 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._reading_paused = False
         self._arrived: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_ends = 0.0
-        self._deadline: float | None = None
-        self._overdue: Answer = TIMEOUT
+        self._deadline = Deadline(self._on_overdue)
+        self._failure: Answer = TIMEOUT
         self.has_served = False
         self.idle_since = 0.0
         """Loop time at which the latest exchange ended."""
@@ -69,6 +72,8 @@ class Connection(asyncio.Protocol):
         self._request = request
         self._response = Response(to_head=request.is_head, may_switch=request.opens_websocket)
         self._request_sent = False
+        self._begun = self._loop.time()
+        self._telemetry.request_begun(kept=self.has_served)
         self._transport.write(request.head)
         if request.body is Body.NONE:
             self._end_request()
@@ -100,6 +105,7 @@ class Connection(asyncio.Protocol):
         while response.head is None:
             await self._more()
         self._allow(None)
+        self._telemetry.response_begun(self._loop.time() - self._begun)
         return response.head
 
     async def read(self) -> tuple[bytes, bool]:
@@ -131,8 +137,7 @@ class Connection(asyncio.Protocol):
         """Give the connection away after 101, with what has come after that already."""
         response = cast("Response", self._response)
         self._transport.set_protocol(protocol)
-        self._allow(None)
-        self._set_timer()
+        self._deadline.cancel()
         return self._transport, response.rest
 
     def abort(self, error: Exception | None) -> None:
@@ -146,6 +151,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
+        self._telemetry.connection_opened()
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -166,14 +172,13 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell whoever waits, unless the response ends with the connection."""
-        self._allow(None)
+        self._telemetry.connection_closed()
+        self._deadline.cancel()
         response = self._response
         if response is not None and self._error is None:
             self._error = self._why_lost(response, error)
         self._writable.set()
         self._wake()
-        if self._timer is not None:
-            self._timer.cancel()
 
     def pause_writing(self) -> None:
         """Have `send` wait."""
@@ -225,27 +230,11 @@ class Connection(asyncio.Protocol):
 
     def _allow(self, seconds: float | None, failure: Answer = TIMEOUT) -> None:
         """Fail so, unless something is allowed anew within so many seconds; None: take your time."""
-        if seconds is None:
-            self._deadline = None
-            return
-        self._overdue = failure
-        self._deadline = self._loop.time() + seconds
-        if self._timer is None or self._timer_ends > self._deadline:
-            self._set_timer()
+        self._failure = failure
+        self._deadline.allow(seconds)
 
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._deadline is not None:
-            self._timer_ends = self._deadline
-            self._timer = self._loop.call_at(self._deadline, self._look_at_clock)
-
-    def _look_at_clock(self) -> None:
-        if self._deadline is not None and self._deadline <= self._loop.time():
-            self.abort(ExchangeError(self._overdue))
-        else:
-            self._set_timer()
+    def _on_overdue(self) -> None:
+        self.abort(ExchangeError(self._failure))
 
 
 def _chunk(piece: bytes, *, more: bool) -> bytes:

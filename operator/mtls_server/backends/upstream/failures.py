@@ -1,12 +1,8 @@
 """How an exchange with the server behind this one fails, and what the caller is told."""
 
-import logging
 from typing import Final
 
 from mtls_server.http.gate import Answer
-
-LOGGER: Final = logging.getLogger("mtls_server.upstream")
-
 
 UNREACHABLE: Final = Answer(502, "upstream_unreachable", "the server behind this one cannot be reached")
 CONNECT_TIMEOUT: Final = Answer(
@@ -44,9 +40,3 @@ class StaleError(ExchangeError):
 
 class CallerGoneError(Exception):
     """The caller awaits no response any more."""
-
-
-def log(failure: Answer, what: str) -> None:
-    """Write the one line about a failure."""
-    fields = {"event": "upstream_failed", "reason": failure.reason}
-    LOGGER.warning("%s: %s", what, failure.message, extra={"fields": fields})

@@ -1,14 +1,13 @@
 """Connections to the server behind this one, kept between requests."""
 
 import asyncio
-import logging
 from typing import Final
 
 from mtls_server.backends.upstream.connection import Connection, Timeouts
 from mtls_server.backends.upstream.failures import CONNECT_TIMEOUT, UNREACHABLE, ExchangeError
 from mtls_server.backends.upstream.target import Target
+from mtls_server.backends.upstream.telemetry import UpstreamTelemetry
 
-LOGGER: Final = logging.getLogger("mtls_server.upstream")
 MAX_IDLE: Final = 128
 IDLE_SECONDS: Final = 4.0
 """Less than the 5 s after which Node.js closes, so that a request seldom meets a connection that ends."""
@@ -17,9 +16,10 @@ IDLE_SECONDS: Final = 4.0
 class Pool:
     """Lends connections, the one used last first; how many are lent the listener's limit bounds."""
 
-    def __init__(self, target: Target, timeouts: Timeouts) -> None:
+    def __init__(self, target: Target, timeouts: Timeouts, telemetry: UpstreamTelemetry) -> None:
         self.target = target
-        self._timeouts = timeouts
+        self.timeouts = timeouts
+        self.telemetry = telemetry
         self._idle: list[Connection] = []
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -39,19 +39,14 @@ class Pool:
         """
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._timeouts.connect):
+            async with asyncio.timeout(self.timeouts.connect):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self._timeouts), self.target.host, self.target.port
+                    lambda: Connection(self.timeouts, self.telemetry), self.target.host, self.target.port
                 )
         except TimeoutError as error:
             raise ExchangeError(CONNECT_TIMEOUT) from error
         except OSError as error:
-            LOGGER.warning(
-                "cannot connect to %s: %s",
-                self.target.authority,
-                error.strerror or error,
-                extra={"fields": {"event": "upstream_unreachable"}},
-            )
+            self.telemetry.unreachable(self.target.authority, error)
             raise ExchangeError(UNREACHABLE) from error
         return connection
 

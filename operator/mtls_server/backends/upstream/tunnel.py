@@ -1,6 +1,8 @@
 """WebSockets with the server behind this one: after it agreed, bytes pass as they are, both ways."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 from uvicorn._types import HTTPScope
@@ -10,14 +12,18 @@ from uvicorn.server import ServerState
 
 from mtls_server.authorization.routes import Routes
 from mtls_server.backends.upstream.connection import Connection
-from mtls_server.backends.upstream.failures import MALFORMED, ExchangeError, log
+from mtls_server.backends.upstream.deadline import Deadline
+from mtls_server.backends.upstream.failures import MALFORMED, ExchangeError
 from mtls_server.backends.upstream.frames import Frames, close_frame
 from mtls_server.backends.upstream.heads import UPGRADE, request_to, response_fields
 from mtls_server.backends.upstream.pool import Pool
 from mtls_server.backends.upstream.response import ResponseHead
+from mtls_server.backends.upstream.telemetry import UpstreamTelemetry
 from mtls_server.backends.websocket import CLOSE_SECONDS, POLICY_VIOLATION, still_permitted
 from mtls_server.files.material import Peer
 
+GOING_AWAY: Final = 1001
+"""RFC 6455 §7.4.1."""
 SERVICE_RESTART: Final = 1012
 """In IANA's registry of WebSocket close codes."""
 
@@ -40,6 +46,7 @@ class Tunnel(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._task: asyncio.Task[None]
         self._far: FarSide | None = None
+        self._deadline = Deadline(partial(self._close, GOING_AWAY))
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -52,11 +59,13 @@ class Tunnel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Pass on what the caller says."""
         if self._far is not None:
+            self._progress()
             self._far.transport.write(data)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Leave the server, too, after it got what is still under way."""
         self._task.cancel()
+        self._deadline.cancel()
         if self._far is not None:
             self._far.transport.close()
 
@@ -93,6 +102,9 @@ class Tunnel(asyncio.Protocol):
             self._transport.write(close_frame(code))
         self._transport.close()
 
+    def _progress(self) -> None:
+        self._deadline.allow(self._pool.timeouts.websocket)
+
     async def _open(self) -> None:
         connection: Connection | None = None
         try:
@@ -104,7 +116,7 @@ class Tunnel(asyncio.Protocol):
                 return
             await self._pass_on(connection, head)
         except ExchangeError as error:
-            log(error.failure, "WebSocket failed")
+            self._pool.telemetry.failed(error.failure, "WebSocket failed")
             self._transport.write(error.failure.encode())
         finally:
             if self._far is None:
@@ -116,7 +128,8 @@ class Tunnel(asyncio.Protocol):
         if (b"upgrade", b"websocket") not in [(name, value.lower()) for name, value in head.fields]:
             raise ExchangeError(MALFORMED)
         self._transport.write(_encode(head, UPGRADE))
-        self._far = FarSide(self._transport)
+        self._progress()
+        self._far = FarSide(self._transport, self._progress, self._pool.telemetry)
         self._far.transport, early = connection.switch(self._far)
         self._far.data_received(early)
         self._transport.resume_reading()
@@ -134,18 +147,24 @@ class Tunnel(asyncio.Protocol):
 class FarSide(asyncio.Protocol):
     """The server's side."""
 
-    def __init__(self, near: asyncio.Transport) -> None:
+    def __init__(
+        self, near: asyncio.Transport, progress: Callable[[], None], telemetry: UpstreamTelemetry
+    ) -> None:
         self._near = near
+        self._progress = progress
+        self._telemetry = telemetry
         self.frames = Frames()
         self.transport: asyncio.Transport
 
     def data_received(self, data: bytes) -> None:
         """Pass on what the server says."""
+        self._progress()
         self.frames.feed(data)
         self._near.write(data)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Leave the caller, too, after it got what is still under way."""
+        self._telemetry.connection_closed()
         self._near.close()
 
     def pause_writing(self) -> None:

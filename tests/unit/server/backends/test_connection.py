@@ -4,6 +4,7 @@ import asyncio
 
 from mtls_server.backends.upstream.connection import Connection, Timeouts
 from mtls_server.backends.upstream.heads import Body, Request
+from mtls_server.backends.upstream.telemetry import UpstreamTelemetry
 
 UPLOAD = Request(b"", Body.CHUNKED, is_head=False, repeatable=False, opens_websocket=False)
 
@@ -26,7 +27,7 @@ class Transport(asyncio.Transport):
 
 
 async def test_a_server_that_reads_again_is_not_given_up_while_the_caller_is_slow() -> None:
-    connection, transport = Connection(Timeouts(idle=0.1)), Transport()
+    connection, transport = Connection(Timeouts(idle=0.1), UpstreamTelemetry()), Transport()
     connection.connection_made(transport)
     connection.begin(UPLOAD)
     connection.data_received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")
@@ -41,7 +42,7 @@ async def test_a_server_that_reads_again_is_not_given_up_while_the_caller_is_slo
 
 
 async def test_a_server_that_reads_again_but_says_nothing_more_is_given_up() -> None:
-    connection, transport = Connection(Timeouts(idle=0.1)), Transport()
+    connection, transport = Connection(Timeouts(idle=0.1), UpstreamTelemetry()), Transport()
     connection.connection_made(transport)
     connection.begin(UPLOAD)
     connection.data_received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

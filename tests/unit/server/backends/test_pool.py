@@ -10,6 +10,7 @@ from mtls_server.backends.upstream.connection import Connection, Timeouts
 from mtls_server.backends.upstream.heads import Body, Request
 from mtls_server.backends.upstream.pool import Pool
 from mtls_server.backends.upstream.target import Target
+from mtls_server.backends.upstream.telemetry import UpstreamTelemetry
 from tests.unit.server.backends.origin import OK, Origin, Visit, origin
 
 GET = Request(
@@ -28,7 +29,7 @@ class Remembering(Pool):
     """Remembers what it made, so that the test can end it."""
 
     def __init__(self, target: Target) -> None:
-        super().__init__(target, Timeouts())
+        super().__init__(target, Timeouts(), UpstreamTelemetry())
         self.made: list[Connection] = []
 
     async def connect(self) -> Connection:

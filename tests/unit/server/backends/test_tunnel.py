@@ -93,12 +93,21 @@ def test_sigterm_closes_with_1012(program: Program) -> None:
         assert closing(websocket) == 1012
 
 
+def test_a_websocket_on_which_nothing_passes_is_closed_with_1001(
+    world: World, tmp_path: Path, url: str
+) -> None:
+    arguments = ("upstream", url, "--websocket-timeout", "1")
+    with running(world, tmp_path, *arguments) as program, opened(program) as websocket:
+        websocket.recv()
+        assert closing(websocket) == 1001
+
+
 def test_a_caller_that_does_not_read_is_cut_in_the_middle_of_a_message(
     program: Program, world: World
 ) -> None:
     with program.connect() as connection:
         connection.send(OPENING.replace(b"/chat", b"/flood") + b"\r\n")
-        assert connection.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+        assert connection.tls.recv(1 << 14).startswith(b"HTTP/1.1 101 ")
         nobody = msgspec.structs.replace(pki.policy(world.client_authority), clients={})
         served = pki.server(world.server_authority)
         deliver(program.directory, pki.files(served, world.client_authority, granted=nobody))
@@ -156,6 +165,7 @@ def test_either_side_leaves_when_the_other_does(world: World, tmp_path: Path, be
             assert b"upgrade: websocket\r\n" in connection.read_until(b"early")
             connection.send(b"data")
         assert left.wait(5)
+        assert "mtls_server_upstream_connections 0.0" in program.ask_admin("/metrics")[1]
         with program.connect() as connection:
             connection.send(OPENING.replace(b"/chat", b"/leave") + b"\r\n")
             connection.read_until(b"early")

@@ -379,3 +379,27 @@ def test_a_server_that_does_not_accept_is_a_gateway_timeout(world: World, tmp_pa
         with running(world, tmp_path, *arguments) as program:
             answer = program.get()
     assert (answer.status, answer.reason) == (504, "upstream_connect_timeout")
+
+
+def test_connections_answers_and_failures_are_counted(world: World, tmp_path: Path, behind: Origin) -> None:
+    with running(world, tmp_path, "upstream", behind.url) as program:
+        assert [program.get().status for _ in range(3)] == [200] * 3
+        counts = program.counts()
+        assert counts['mtls_server_upstream_requests_total{connection="new"}'] == 1
+        assert counts['mtls_server_upstream_requests_total{connection="kept"}'] == 2
+        metrics = program.ask_admin("/metrics")[1]
+        assert "mtls_server_upstream_connections 1.0" in metrics
+        assert "mtls_server_upstream_response_seconds_count 3.0" in metrics
+        behind.close()
+        behind.answer(b"nonsense\r\n\r\n")
+        assert program.get().status == 502
+        assert program.counts()['mtls_server_upstream_failures_total{reason="upstream_malformed"}'] == 1
+        assert "mtls_server_upstream_connections 0.0" in program.ask_admin("/metrics")[1]
+
+
+def test_a_failure_to_connect_is_counted(world: World, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with running(world, tmp_path, "upstream", url) as program:
+        assert program.get().status == 502
+        assert program.counts()['mtls_server_upstream_failures_total{reason="upstream_unreachable"}'] == 1
