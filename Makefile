@@ -69,4 +69,4 @@ lock: venv ## Lock the dependencies anew
 	$(COMPILE) --python-version 3.13 --group build -o requirements/build.txt
 	$(COMPILE) --python-version 3.11 --extra operator --extra server --group dev --group build pyproject.toml -o requirements/dev.txt
 
-include tests/cluster/cluster.mk tests/e2e/e2e.mk tests/bench/bench.mk tests/demo/demo.mk
+include tests/cluster/cluster.mk tests/e2e/e2e.mk tests/bench/bench.mk tests/demo/demo.mk tests/fuzz/fuzz.mk

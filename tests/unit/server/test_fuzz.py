@@ -1,7 +1,10 @@
 """Whatever the bytes, there is an answer: never an error that nobody expects."""
 
+import importlib
+from collections.abc import Iterator
 from contextlib import suppress
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +23,8 @@ from mtls_server.contract import (
 from mtls_server.files.checks import MaterialError, examine
 from mtls_server.http.gate import judge_head
 from mtls_server.identity import RefusedError, parse
+from tests.fuzz import CORPUS, TARGETS
+from tests.fuzz.target import Target
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 
@@ -31,6 +36,23 @@ IDENTITY = parse(CALLER.der)
 
 edits = st.lists(st.tuples(st.integers(0, 1 << 11), st.integers(0, 255)), min_size=1, max_size=4)
 thorough = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def inputs(name: str, target: Target) -> Iterator[tuple[str, bytes]]:
+    yield from ((f"seed {number}", seed) for number, seed in enumerate(target.seeds))
+    yield from ((path.name, path.read_bytes()) for path in sorted((CORPUS / name).iterdir()))
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length", "ignore:Parsed a serial number")
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_the_search_has_found_breaks_nothing(name: str) -> None:
+    target: Target = importlib.import_module(f"tests.fuzz.targets.{name}").TARGET
+    for number, (label, data) in enumerate(inputs(name, target)):
+        try:
+            target.check(data)
+        except BaseException as error:
+            error.add_note(f"input {number}: {label}")
+            raise
 
 
 def edited(contents: bytes, changes: list[tuple[int, int]]) -> bytes:

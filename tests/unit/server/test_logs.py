@@ -73,5 +73,5 @@ def test_the_names_of_strangers_make_no_warnings() -> None:
     assert "something else" in warning["message"]
 
 
-def _name(value: str) -> x509.NameAttribute:
+def _name(value: str) -> x509.NameAttribute[str]:
     return x509.NameAttribute(NameOID.COMMON_NAME, value, _validate=False)

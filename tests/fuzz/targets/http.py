@@ -1,0 +1,411 @@
+"""What a caller sends: answered at the gate, or read by all alike, and with nobody else's name on it."""
+
+import asyncio
+import io
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import h11
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mtls_server.authorization.paths import canonical_path
+from mtls_server.backends.upstream.caller import caller_fields
+from mtls_server.backends.upstream.heads import is_coded, request_to
+from mtls_server.backends.upstream.target import Target as Upstream
+from mtls_server.backends.wsgi.environ import environ_of
+from mtls_server.files.material import Peer
+from mtls_server.http.gate import Answer
+from mtls_server.http.graceful import DrainState
+from mtls_server.http.peer import PeerProtocol
+from mtls_server.live import LiveConnections
+from tests.fuzz.choices import Choices
+from tests.fuzz.target import Target
+from tests.fuzz.world import CALLER, CLIENT_AUTHORITY, GENERATION, PARTNER
+
+FORGED = re.compile(
+    rb"(client.cert|ssl.|x.(client.cert|forwarded.(tls.)?client.cert|mtls.|ssl.))".replace(b".", b"[^a-z0-9]")
+)
+"""How fields begin by which servers behind proxies know callers, whatever stands between the words."""
+FORGED_VARIABLE = re.compile(
+    r"HTTP_(CLIENT_CERT|SSL_|X_CLIENT_CERT|X_FORWARDED_(TLS_)?CLIENT_CERT|X_MTLS_|X_SSL_)"
+)
+ANSWER = re.compile(rb"HTTP/1\.1 (\d{3}) [A-Za-z -]+\r\n((?:[a-z0-9-]+: [ -~]*\r\n)+)\r\n")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+UPSTREAM = Upstream("127.0.0.1", 8080)
+TURNS = 6
+"""Of the event loop, after which an application has read and answered what is there."""
+
+CALLERS = [
+    GENERATION.judge(CALLER.der, [CALLER.der, CLIENT_AUTHORITY.der]),
+    GENERATION.judge(CALLER.der, [CALLER.der, PARTNER.der]),
+]
+
+
+class Read(NamedTuple):
+    """A request as somebody reads it; the body is None where it has not ended."""
+
+    method: bytes
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+    body: bytes | None
+
+
+@dataclass
+class Passed:
+    """A request that the gate has let pass."""
+
+    target: bytes
+    scope: Any
+    headers: list[tuple[bytes, bytes]]
+    body: bytes | None = None
+
+
+class Gate(PeerProtocol):
+    """The server's own protocol, which keeps what it has let pass."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.begun = 0
+        self.seen: list[Passed] = []
+
+    def on_message_begin(self) -> None:
+        self.begun += 1
+        super().on_message_begin()
+
+    def judge(self) -> Answer | None:
+        answer = super().judge()
+        if answer is None:
+            self.seen.append(Passed(self.url, self.scope, list(self.headers)))
+        return answer
+
+
+@dataclass(eq=False)
+class Transport(asyncio.Transport):
+    """A connection whose other side is the input."""
+
+    peer: Peer
+    written: bytearray = field(default_factory=bytearray)
+    closing: bool = False
+    paused: bool = False
+    protocol: asyncio.BaseProtocol | None = None
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        known = {
+            "mtls_peer": self.peer,
+            "ssl_object": self,
+            "cipher": ("TLS_AES_256_GCM_SHA384", "TLSv1.3", 256),
+            "peername": ("192.0.2.1", 40000),
+            "sockname": ("192.0.2.2", 8443),
+        }
+        return known.get(name, default)
+
+    def version(self) -> str:
+        return "TLSv1.3"
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self.closing:
+            self.written += data
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    abort = close
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+
+class TakenOver(asyncio.Protocol):
+    """Stands where a backend's WebSocket begins."""
+
+    def __init__(self, *_arguments: Any) -> None:
+        pass
+
+
+class Silent:
+    """Hears of refusals."""
+
+    def __getattr__(self, _name: str) -> Any:
+        return lambda *_arguments, **_named: None
+
+
+class Failures(logging.Handler):
+    """Keeps what uvicorn only logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.records: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(logging.Formatter().format(record))
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Answers when it has read the body, or at once below `/hasty`, and says which request it answers."""
+    number, passed = next((n, one) for n, one in enumerate(SEEN[-1].seen) if one.scope is scope)
+    body, more = b"", not scope["path"].startswith("/hasty")
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body += message["body"]
+        more = message["more_body"]
+    if not scope["path"].startswith("/hasty"):
+        passed.body = body
+    headers = [(b"content-length", b"2"), (b"x-number", b"%d" % number)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+SEEN: list[Gate] = []
+SILENT: Any = Silent()
+FAILURES = Failures()
+LOOP = asyncio.new_event_loop()
+CONFIG = Config(
+    application, http=HttpToolsProtocol, ws="none", lifespan="off", log_config=None, access_log=False
+)
+CONFIG.load()
+LOOP.set_exception_handler(lambda _loop, context: FAILURES.records.append(str(context)))
+logging.getLogger("uvicorn.error").addHandler(FAILURES)
+
+
+def check(data: bytes) -> None:
+    choices = Choices(data)
+    flags = choices.number()
+    lengths = [choices.number() for _ in choices.some(5)]
+    stream = choices.rest()
+    pieces = [bytes([octet]) for octet in stream] if len(lengths) == 5 else list(cut(stream, lengths))
+    transport = Transport(CALLERS[flags & 1])
+    FAILURES.records.clear()
+    gate = LOOP.run_until_complete(
+        converse(transport, pieces, websockets=bool(flags & 2), half_close=bool(flags & 4))
+    )
+    assert not FAILURES.records, FAILURES.records
+    is_answered_once_each(bytes(transport.written), gate, transport)
+    for passed in gate.seen:
+        has_one_reading(passed)
+        names_nobody_else(passed)
+    is_read_alike(gate.seen, stream)
+
+
+def cut(stream: bytes, lengths: list[int]) -> Iterator[bytes]:
+    for length in lengths:
+        yield stream[:length]
+        stream = stream[length:]
+    yield stream
+
+
+async def converse(transport: Transport, pieces: list[bytes], *, websockets: bool, half_close: bool) -> Gate:
+    live = LiveConnections(SILENT)
+    live.generation = GENERATION
+    gate = Gate(CONFIG, DrainState(), {}, live, SILENT)
+    gate.ws_protocol_class = TakenOver if websockets else None
+    SEEN[:] = [gate]
+    transport.set_protocol(gate)
+    gate.connection_made(transport)
+    for piece in pieces:
+        await turns(transport)
+        if transport.closing or transport.paused or transport.protocol is not gate:
+            break
+        if piece:
+            gate.data_received(piece)
+    await turns(transport)
+    if half_close and not transport.closing and transport.protocol is gate and not gate.eof_received():
+        transport.close()
+    await turns(transport)
+    gate.connection_lost(None)
+    await turns(transport)
+    return gate
+
+
+async def turns(transport: Transport) -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+    while transport.paused and not transport.closing:
+        written = len(transport.written)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        if len(transport.written) == written:
+            break
+
+
+def is_answered_once_each(written: bytes, gate: Gate, transport: Transport) -> None:
+    answers, numbers = 0, []
+    while written:
+        if written.startswith(CONTINUE):
+            written = written.removeprefix(CONTINUE)
+            continue
+        answer = ANSWER.match(written)
+        assert answer is not None, written[:200]
+        fields = dict(line.split(b": ", 1) for line in answer[2].splitlines())
+        written = written[answer.end() :]
+        answers += 1
+        if not written.startswith(b"HTTP/"):
+            assert len(written) >= int(fields[b"content-length"]) or not written
+            written = written[int(fields[b"content-length"]) :]
+        if b"x-number" in fields:
+            numbers.append(int(fields[b"x-number"]))
+        if fields.get(b"connection") == b"close":
+            assert transport.closing
+            assert not written, "something comes after the last answer"
+    assert answers <= max(gate.begun, 1)
+    assert numbers == sorted(set(numbers))
+
+
+def has_one_reading(passed: Passed) -> None:
+    """What applications see is what was judged."""
+    scope, names = passed.scope, [name for name, _ in passed.headers]
+    assert names.count(b"host") == 1 or (scope["http_version"] == "1.0" and b"host" not in names)
+    assert not {b"content-length", b"transfer-encoding"} <= set(names)
+    if "path" in scope:
+        assert scope["path"] == canonical_path(passed.target)
+
+
+def names_nobody_else(passed: Passed) -> None:
+    scope = passed.scope
+    if "path" not in scope:  # it opens a WebSocket
+        return
+    assert not [name for name, _ in scope["headers"] if FORGED.match(name)]
+    assert not [variable for variable in environ_of(scope, io.BytesIO()) if FORGED_VARIABLE.match(variable)]
+    if is_coded(scope):
+        return
+    request = request_to(UPSTREAM, scope, with_chain=True)
+    read = next(read_by_h11(request.head))
+    chain = scope["extensions"]["tls"]["client_cert_chain"]
+    told = caller_fields(scope["state"]["mtls"], chain, with_chain=True)
+    said = b"".join(b"%b: %b\r\n" % line for line in read.headers if FORGED.match(line[0]))
+    assert said == told
+    assert read.target == b"/" + passed.target.removeprefix(b"https://").partition(b"/")[2]
+    names = [name for name, _ in read.headers]
+    assert names.count(b"host") == 1
+    assert names.count(b"content-length") + names.count(b"transfer-encoding") <= 1
+
+
+def is_read_alike(seen: list[Passed], stream: bytes) -> None:
+    """Another parser finds the same requests in it, as long as it reads at all."""
+    for position, (passed, read) in enumerate(zip(seen, read_by_h11(stream), strict=False)):
+        assert (passed.scope["method"].encode(), passed.target) == (read.method, read.target)
+        assert [(name, value.strip(b" \t")) for name, value in passed.headers] == read.headers
+        if read.body is None:
+            assert position == len(seen) - 1, "another request begins where the other one has not ended"
+        assert passed.body in {None, read.body}
+
+
+def read_by_h11(stream: bytes) -> Iterator[Read]:
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
+    connection.receive_data(stream)
+    try:
+        while isinstance(request := connection.next_event(), h11.Request):
+            read = Read(request.method, request.target, list(request.headers), None)
+            body = b""
+            while isinstance(event := connection.next_event(), h11.Data):
+                body += event.data
+            if not isinstance(event, h11.EndOfMessage):
+                yield read
+                return
+            yield read._replace(body=body)
+            connection.send(h11.Response(status_code=200, headers=[(b"content-length", b"0")]))
+            connection.send(h11.EndOfMessage())
+            connection.start_next_cycle()
+    except h11.ProtocolError:
+        return
+
+
+HEAD = b"GET / HTTP/1.1\r\nHost: orders\r\n"
+CHUNKED = b"POST /a HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"
+UPGRADE = HEAD + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+TARGET = Target(
+    check,
+    seeds=[
+        bytes([flags, 0]) + stream
+        for flags in (0, 2, 5)
+        for stream in (
+            HEAD + b"\r\n",
+            (HEAD + b"\r\n") * 3,
+            b"HEAD /admin/x HTTP/1.1\r\nHost: orders\r\n\r\n",
+            b"GET https://orders/a?b HTTP/1.1\r\nHost: orders\r\n\r\n",
+            b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+            b"POST /hasty HTTP/1.1\r\nHost: orders\r\nContent-Length: 5\r\n\r\nhello" + HEAD + b"\r\n",
+            b"PUT /a HTTP/1.1\r\nHost: orders\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\na",
+            CHUNKED + b"\r\n" + HEAD + b"\r\n",
+            CHUNKED + b"X-Forwarded-Client-Cert: forged\r\n\r\n",
+            HEAD + b"X_Ssl-Client.Cn: a\r\nX-Mtls-Client: a\r\nConnection: x-a, close\r\nX-A: b\r\n\r\n",
+            UPGRADE,
+            UPGRADE + b"early",
+            HEAD + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+            b"CONNECT orders:443 HTTP/1.1\r\nHost: orders\r\n\r\n",
+            HEAD + b"Host: b\r\n\r\n",
+            HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"GET /%2e%2e/a;b HTTP/1.1\r\nHost: a\r\n\r\n",
+            HEAD + b"A: b\r\n" * 130 + b"\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        )
+    ],
+    words=[
+        *(
+            b"GET ",
+            b"POST ",
+            b"HEAD ",
+            b"CONNECT ",
+            b"OPTIONS ",
+            b"PRI ",
+            b" HTTP/1.1\r\n",
+            b" HTTP/1.0\r\n",
+            b"HTTP/",
+        ),
+        *(
+            b"Host: orders\r\n",
+            b"host:",
+            b"Content-Length: ",
+            b"Transfer-Encoding: chunked\r\n",
+            b"chunked",
+            b"identity",
+        ),
+        *(
+            b"Connection: close\r\n",
+            b"Connection: keep-alive\r\n",
+            b"Connection: ",
+            b"Upgrade: websocket\r\n",
+            b"TE: ",
+        ),
+        *(
+            b"Expect: 100-continue\r\n",
+            b"Trailer: ",
+            b"Client-Cert: ",
+            b"X-Mtls-Roles: ",
+            b"x_ssl_",
+            b"Keep-Alive",
+        ),
+        *(
+            b"\r\n",
+            b"\r\n\r\n",
+            b"\n",
+            b"\r",
+            b"\0",
+            b" ",
+            b"\t",
+            b": ",
+            b",",
+            b";",
+            b"0\r\n\r\n",
+            b"5\r\nhello\r\n",
+        ),
+        *(b"/hasty", b"/admin/", b"/../", b"%2f", b"https://orders/", b"\r\n ", b"\x0b", b"\x85", b"\xff"),
+        *(b"5;a=b\r\n", b"ffffffffffffffff", b"+5", b"0x5", b"18446744073709551617", b"x-forwarded-for: "),
+    ],
+    max_bytes=4096,
+)
