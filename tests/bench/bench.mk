@@ -7,6 +7,10 @@ bench-server: venv ## Measure the server beside others, and write docs/benchmark
 bench-revocation: venv ## Measure how soon 1,000 connections are cut after their revocation
 	@$(BIN)/python -m tests.bench.revocation $(BENCH)
 
+.PHONY: bench-abuse
+bench-abuse: venv ## Measure what a healthy client notices of abused handshakes, and write docs/benchmarks.md
+	@$(BIN)/python -m tests.bench.abuse --write $(BENCH)
+
 .PHONY: bench-lock
 bench-lock: venv ## Lock what the measurements need
 	$(BIN)/pip install --quiet uv

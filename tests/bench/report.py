@@ -14,11 +14,11 @@ COUNTED = 10_000
 OURS_COLOUR, RIVAL_COLOUR = "#1f6feb", "#8c959f"
 
 
-def insert(document: Path, text: str) -> None:
-    """Replace what a document says between its two marks."""
-    head, _, rest = document.read_text().partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    document.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}")
+def insert(document: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
+    """Replace what a document says between two marks."""
+    head, _, rest = document.read_text().partition(begin)
+    _, _, tail = rest.partition(end)
+    document.write_text(f"{head}{begin}\n\n{text}\n\n{end}{tail}")
 
 
 def markdown(results: Sequence[Result], reloads: Reloads | None) -> str:
@@ -41,7 +41,7 @@ def _figures(results: Sequence[Result]) -> str:
             line += [f"{figures.rate:,.0f}", f"{median(figures.p50):.2f}", f"{median(figures.p99):.2f}"]
             line.append(f"{figures.cost:.1f}")
         lines.append([*line, f"{result.kib_per_connection * COUNTED / 1024:,.0f}"])
-    return _table(lines)
+    return table(lines)
 
 
 def _ratios(results: Sequence[Result]) -> str:
@@ -54,7 +54,7 @@ def _ratios(results: Sequence[Result]) -> str:
         if bare is not None:
             ratios.append(own.kib_per_connection / bare.kib_per_connection)
         lines.append([own.name, *(f"{ratio:.2f}" for ratio in ratios)])
-    return "Requests for the same processor time, as a multiple of each rival's:\n\n" + _table(lines)
+    return "Requests for the same processor time, as a multiple of each rival's:\n\n" + table(lines)
 
 
 def _reloads(reloads: Reloads) -> str:
@@ -66,7 +66,8 @@ def _reloads(reloads: Reloads) -> str:
     return f"{reloads.count:,} reloads under load in {reloads.seconds:.0f} s: {failed}; {p99}."
 
 
-def _table(lines: Sequence[Sequence[str]]) -> str:
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Return a table, whose first line is its head."""
     head, *body = lines
     alignment = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, alignment, *body))

@@ -5,6 +5,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from itertools import islice
 from time import perf_counter
 from typing import Final, Protocol
 
@@ -17,6 +18,7 @@ from mtls_server.tls.transport import TlsTransport
 
 ACCEPTS_PER_PASS: Final = 16
 """So that a rush of new clients does not keep the connected ones waiting."""
+DROPS_PER_PASS: Final = 16
 SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 SHORTAGE_SECONDS: Final = 1.0
 
@@ -167,12 +169,19 @@ class Listener:
     def _drop_slow(self) -> None:
         """Where there is still no room, end the handshakes that their clients delay."""
         self._crowd = None
-        if self._accepting:
-            return
+        if not self._accepting:
+            self._drop_some()
+
+    def _drop_some(self) -> None:
         patience = self._limits.crowded_hello_seconds, self._limits.crowded_handshake_seconds
-        for handshake in [one for one in self._handshakes if one.is_delayed_by_client(*patience)]:
+        delayed = (one for one in self._handshakes if one.is_delayed_by_client(*patience))
+        dropped = list(islice(delayed, DROPS_PER_PASS))
+        for handshake in dropped:
             handshake.make_room()
-        self._adjust()
+        if dropped and self._sockets:
+            self._loop.call_soon(self._drop_some)
+        else:
+            self._adjust()
 
     def _shake_hands(self, accepted: socket.socket, address: object) -> None:
         handshake = Handshake(

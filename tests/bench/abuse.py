@@ -1,0 +1,192 @@
+"""Measures what a healthy client notices while others abuse handshakes: ``make bench-abuse``.
+
+The server runs on one core; a healthy client and, at a lower priority, the abusers share the other. Every
+abuse ends by itself.
+"""
+
+import argparse
+import multiprocessing
+import os
+import resource
+import socket
+import ssl
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+
+from tests.bench import report
+from tests.bench.contenders import Place, ours
+from tests.bench.processes import free_port, pinned, running
+from tests.bench.server import CLIENT_CORE, DOCUMENT, ENVIRONMENT, SERVER_CORE
+from tests.unit.server import kubelet, pki
+from tests.unit.server.abuse import Abuse, Swarm, abuses
+
+GET = b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n"
+BEGIN, END = "<!-- abuse -->", "<!-- end of abuse -->"
+HEAD = (
+    *("abuse", "connections", "ended by the server", "kept: p50 ms", "p99 ms"),
+    *("new: p50 ms", "p99 ms", "requests", "failed"),
+)
+PATIENCE_SECONDS = 30
+SETTLE_SECONDS = 1.0
+"""How long an abuse goes on before the healthy client's times count."""
+BUSY = {"handshake flood": 200, "reset amid the handshake": 200}
+"""Connections at a time of the abuses that cost the server its processor, whatever their number."""
+
+
+@dataclass
+class Times:
+    """How long a healthy client waited each time, in seconds, and what it was told instead of an answer."""
+
+    seconds: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def percentile(self, percent: int) -> float:
+        """Return it in milliseconds."""
+        ordered = sorted(self.seconds)
+        return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1000
+
+
+@dataclass(frozen=True)
+class Healthy:
+    """A client that is served: on one connection that it keeps, and on a new one for each request."""
+
+    port: int
+    context: ssl.SSLContext
+    kept: ssl.SSLSocket
+
+    def measure(self, seconds: float) -> tuple[Times, Times]:
+        """Return the times of both, the kept connection's first."""
+        end = time.monotonic() + seconds
+        kept, new = Times(), Times()
+        asks: Sequence[Callable[[], None]] = (lambda: _ask(self.kept)), self._connect_and_ask
+        threads = [
+            threading.Thread(target=_repeat, args=(ask, times, end))
+            for ask, times in zip(asks, (kept, new), strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return kept, new
+
+    def _connect_and_ask(self) -> None:
+        with connected(self.port, self.context) as connection:
+            _ask(connection)
+
+
+@contextmanager
+def connected(port: int, context: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
+    """Connect as a client that is served."""
+    with (
+        socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as raw,
+        context.wrap_socket(raw, server_hostname=pki.SERVER_NAMES[0]) as connection,
+    ):
+        yield connection
+
+
+def main() -> None:
+    given = _arguments()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    lines = [[*HEAD]]
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        context = _deliver(directory)
+        port = free_port()
+        entrant = ours(Place(directory / "certs", given.python, ""), "identity")
+        with (
+            running(entrant.name, entrant.command(port), port, pinned(SERVER_CORE), ENVIRONMENT),
+            connected(port, context) as kept,
+        ):
+            healthy = Healthy(port, context, kept)
+            healthy.measure(1)
+            lines.append(["none", "", "", *_figures(*healthy.measure(given.seconds))])
+            for name, abuse in abuses().items():
+                if given.only in name:
+                    count = min(given.connections, BUSY.get(name, given.connections))
+                    _say(f"{name}: {count} at a time")
+                    lines.append([name, *_measure(abuse, count, healthy, given.seconds)])
+    table = report.table(lines)
+    print(table)
+    if given.write:
+        report.insert(DOCUMENT, table, BEGIN, END)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.abuse", description=__doc__)
+    parser.add_argument("--python", default=sys.executable, help="runs the server (default: this one)")
+    parser.add_argument("--connections", type=int, default=10_000, help="(default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=8, help="of each abuse (default: %(default)g)")
+    parser.add_argument("--only", default="", metavar="WORD", help="abuses with that in their name")
+    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
+    return parser.parse_args()
+
+
+def _deliver(directory: Path) -> ssl.SSLContext:
+    server_authority, client_authority = pki.authority(), pki.authority()
+    kubelet.deliver(directory / "certs", pki.files(pki.server(server_authority), client_authority))
+    return pki.client_context(server_authority, pki.client(client_authority), directory)
+
+
+def _measure(abuse: Abuse, count: int, healthy: Healthy, seconds: float) -> Sequence[str]:
+    spawning = multiprocessing.get_context("spawn")
+    counts: SimpleQueue[tuple[int, int]] = spawning.SimpleQueue()
+    arguments = abuse, healthy.port, count, seconds + SETTLE_SECONDS, counts
+    abuser = spawning.Process(target=_abuse, args=arguments)
+    abuser.start()
+    time.sleep(SETTLE_SECONDS)
+    times = healthy.measure(seconds)
+    opened, ended = counts.get()
+    abuser.join()
+    return [f"{opened:,}", f"{ended:,}", *_figures(*times)]
+
+
+def _abuse(
+    abuse: Abuse, port: int, count: int, seconds: float, counts: "SimpleQueue[tuple[int, int]]"
+) -> None:
+    os.nice(10)
+    swarm = Swarm(abuse, ("127.0.0.1", port), count)
+    swarm.run(seconds)
+    counts.put((swarm.opened, swarm.ended))
+
+
+def _repeat(ask: Callable[[], None], times: Times, end: float) -> None:
+    while time.monotonic() < end:
+        start = time.perf_counter()
+        try:
+            ask()
+        except OSError as error:
+            times.failures.append(str(error))
+        else:
+            times.seconds.append(time.perf_counter() - start)
+        time.sleep(0.01)
+
+
+def _ask(connection: ssl.SSLSocket) -> None:
+    connection.sendall(GET)
+    answer = connection.recv(1 << 16)
+    if not answer.startswith(b"HTTP/1.1 200"):
+        raise ConnectionError(answer[:64])
+
+
+def _figures(kept: Times, new: Times) -> Sequence[str]:
+    for failure in {*kept.failures, *new.failures}:
+        print(f"a healthy client failed: {failure}", file=sys.stderr)
+    percentiles = [f"{times.percentile(percent):.1f}" for times in (kept, new) for percent in (50, 99)]
+    requests = len(kept.seconds) + len(new.seconds)
+    return [*percentiles, f"{requests:,}", str(len(kept.failures) + len(new.failures))]
+
+
+def _say(progress: str) -> None:
+    print(progress, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
