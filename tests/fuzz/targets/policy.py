@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -43,19 +43,26 @@ def callers_of(policy: Policy) -> Iterator[Identity]:
     for rule in policy.rules:
         yield caller_of(rule, "a")
         yield caller_of(rule, "a/b")
+        yield caller_of(rule, "a", policy.rules)
 
 
-def caller_of(rule: Rule, segment: str) -> Identity:
-    uri = rule.spiffe_id or rule.uri
-    dns = rule.dns or "*.example"
+def caller_of(rule: Rule, segment: str, others: Sequence[Rule] = ()) -> Identity:
+    """Make a caller that a rule is about, and others where they do not contradict it."""
+    rules = (rule, *others)
+    uri = first(one.spiffe_id or one.uri for one in rules)
+    dns = [one.dns for one in rules if one.dns is not None]
     return msgspec.structs.replace(
         CALLERS[0],
-        subject=Name(rule.cn, ""),
+        subject=Name(first(one.cn for one in rules), ""),
         uri=uri,
         spiffe_id=uri and uri.replace("*", segment),
-        dns_names=(dns.upper(), dns),
-        fingerprint_sha256=(rule.fingerprint or "00").upper(),
+        dns_names=("*.example", *dns, *(name.upper() for name in dns)),
+        fingerprint_sha256=(first(one.fingerprint for one in rules) or "00").upper(),
     )
+
+
+def first(values: Iterable[str | None]) -> str | None:
+    return next((value for value in values if value is not None), None)
 
 
 def is_decided_alike(authorisation: Authorisation, caller: Identity, source: str) -> None:
