@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -91,6 +92,15 @@ class Program:
         lines = self.ask_admin("/metrics")[1].splitlines()
         samples = (line.rpartition(" ") for line in lines if line.startswith("mtls_server_"))
         return Counter({name: round(float(value)) for name, _, value in samples if "_total" in name})
+
+    def descriptors(self) -> int:
+        """Return how many the process has open."""
+        return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
+
+    def resident(self) -> float:
+        """Return the process's resident memory in MiB."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / (1 << 20)
 
     def connect(self, caller: pki.Issued | None = None) -> "Connection":
         caller = caller or pki.client(self.world.client_authority)

@@ -52,24 +52,6 @@ def test_a_server_without_files_lives_but_is_not_ready(world: World, tmp_path: P
         assert program.ask_admin("/readyz") == (200, "ready\n")
 
 
-@pytest.mark.parametrize("spoilt", ["tls.crt", "tls.key", "ca.crt", "policy.json"])
-def test_a_spoilt_delivery_shows_in_state_and_metrics_and_serves_nobody_less(
-    world: World, tmp_path: Path, spoilt: str
-) -> None:
-    good = world.files()
-    deliver(tmp_path / "certs", good)
-    with running(world, tmp_path, "identity", deliver_first=False) as program:
-        assert program.port
-        deliver(program.directory, good | {spoilt: b"garbage"})
-        program.logs.expect(event="delivery_refused")
-        state = msgspec.json.decode(program.ask_admin("/state")[1], type=State)
-        assert (state.digest, state.last_reload.result) == (digest(good), "refused")
-        assert spoilt in state.last_reload.reason
-        assert program.ask_admin("/readyz")[0] == 200
-        assert 'result="refused"} 1.0' in program.ask_admin("/metrics")[1]
-        assert program.get().status == 200
-
-
 def test_every_answer_ends_its_connection(world: World, tmp_path: Path) -> None:
     with (
         running(world, tmp_path, "identity") as program,

@@ -1,12 +1,10 @@
 """What is no TLS, or TLS that breaks its rules: it ends soon, in one line and one count, and harms nobody."""
 
 import contextlib
-import resource
 import socket
 import ssl
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -122,16 +120,6 @@ def test_who_resets_the_connection_is_told_apart(program: Program, honest: Conne
     assert program.counts() - counts == counted(RESET)
 
 
-def descriptors(program: Program) -> int:
-    return sum(1 for _ in Path(f"/proc/{program.process.pid}/fd").iterdir())
-
-
-def resident(program: Program) -> int:
-    """Return the resident memory in MiB."""
-    pages = int(Path(f"/proc/{program.process.pid}/statm").read_text().split()[1])
-    return pages * resource.getpagesize() >> 20
-
-
 def send_all_rows(program: Program) -> None:
     for row in ROWS:
         with dial(program) as raw:
@@ -143,11 +131,11 @@ def test_nothing_of_it_stays(program: Program, honest: Connection) -> None:
     assert honest.get().status == 200
     for _ in range(2):
         send_all_rows(program)
-    before = descriptors(program), resident(program)
+    before = program.descriptors(), program.resident()
     for _ in range(8):
         send_all_rows(program)
-    eventually(lambda: descriptors(program) <= before[0])
-    assert resident(program) - before[1] < 8
+    eventually(lambda: program.descriptors() <= before[0])
+    assert program.resident() - before[1] < 8
     assert honest.get().status == 200
 
 
