@@ -7,10 +7,12 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import suppress
 from time import perf_counter
 from typing import Final, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
+from weakref import WeakKeyDictionary
 
 from mtls_server.authorization.routes import Routes
 from mtls_server.changes import between, keys
@@ -94,6 +96,7 @@ class LiveConnections:
         self._clock = clock
         self._peers: dict[TlsTransport, Peer] = {}
         self._index = Index[TlsTransport]()
+        self._numbers = WeakKeyDictionary[object, int]()
         self._ending: dict[TlsTransport, float] = {}
         self._unexplained: list[Cut] = []
         self._news = asyncio.Event()
@@ -119,11 +122,19 @@ class LiveConnections:
         self.pending.discard(transport)
         self._ending.pop(transport, None)
 
+    def by_generation(self) -> Mapping[str, int]:
+        """Count connections by the number of the generation that they shook hands with."""
+        numbers = Counter({max(self._numbers.values(), default=0): 0})
+        for transport in self._peers:
+            numbers[self._numbers[transport.get_extra_info("sslcontext")]] += 1
+        return {str(number): count for number, count in numbers.items()}
+
     def judge_again(self, generation: Generation) -> None:
         """Judge by a new generation from now on; connections that it concerns are visited by `run`."""
         if self._peers:
             self._visit(self._index.having(between(self.generation, generation)))
         self.generation = generation
+        self._numbers[generation.context] = generation.number
 
     def settle(self, transport: TlsTransport) -> None:
         """Judge a connection now if it waits for that."""

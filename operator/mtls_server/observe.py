@@ -1,7 +1,7 @@
 """What the server tells people: a log line per event, and metrics that name no client."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Final
 
@@ -18,10 +18,13 @@ from mtls_server.files.checks import MaterialError
 from mtls_server.files.material import Generation
 from mtls_server.identity import Identity, Refusal
 from mtls_server.live import Cut
+from mtls_server.metrics import Breakdown, Durations, Vocabulary
 from mtls_server.tls.failures import Presented, read_presented
 
 LOGGER: Final = logging.getLogger("mtls_server")
 HANDSHAKE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+REQUEST_BUCKETS: Final = (*HANDSHAKE_BUCKETS, 30.0, 60.0)
+LAG_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 MAX_SHOWN: Final = 256
 """Characters of a name in a line."""
@@ -33,6 +36,7 @@ class Telemetry:
     def __init__(self, registry: CollectorRegistry) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         ProcessCollector(registry=registry)
+        self._registry = registry
         self._handshakes = Counter(
             "mtls_server_handshakes",
             "TLS handshakes by result (ok, failed), reason in words, and protocol version.",
@@ -40,12 +44,20 @@ class Telemetry:
             registry=registry,
         )
         self._passed = cache(partial(self._handshakes.labels, "ok", ""))
+        self._failures = Vocabulary()
         self._handshake_seconds = Histogram(
             "mtls_server_handshake_seconds",
             "Duration of successful TLS handshakes.",
             buckets=HANDSHAKE_BUCKETS,
             registry=registry,
         )
+        requests = Durations(
+            "mtls_server_request_seconds",
+            "Time from a request's turn on its connection to the end of its response.",
+            REQUEST_BUCKETS,
+        )
+        registry.register(requests)
+        self.request_answered = requests.observe
         self._connections = Gauge(
             "mtls_server_connections", "Connections whose handshake succeeded, open now.", registry=registry
         )
@@ -61,12 +73,14 @@ class Telemetry:
             ("result", "by"),
             registry=registry,
         )
+        self._rules = Vocabulary()
         self._forbidden = Counter(
             "mtls_server_refused_requests",
             "Requests refused, by reason code and the route of the policy that decided.",
             ("reason", "route"),
             registry=registry,
         )
+        self._routes = Vocabulary()
         self._cuts = Counter(
             "mtls_server_connections_cut",
             "Connections ended because their peer is served no more, by reason code.",
@@ -79,6 +93,12 @@ class Telemetry:
             ("result", "reason"),
             registry=registry,
         )
+        self._lag = Histogram(
+            "mtls_server_delivery_lag_seconds",
+            "Time from when new files were mounted until they served; the first ones left out.",
+            buckets=LAG_BUCKETS,
+            registry=registry,
+        )
         self._generation = Gauge(
             "mtls_server_generation", "Number of the generation in service; 0 is none.", registry=registry
         )
@@ -87,10 +107,27 @@ class Telemetry:
             "End of validity of the certificate in service, in seconds since the epoch.",
             registry=registry,
         )
+        self._anchors_not_after = Gauge(
+            "mtls_server_anchor_not_after_seconds",
+            "End of validity of each trust anchor in service, in seconds since the epoch.",
+            ("key_id",),
+            registry=registry,
+        )
+
+    def count_connections(self, by_generation: Callable[[], Mapping[str, int]]) -> None:
+        """Tell how many connections each generation has, by its number."""
+        self._registry.register(
+            Breakdown(
+                "mtls_server_generation_connections",
+                "Connections open now, by the number of the generation that they shook hands with.",
+                "generation",
+                by_generation,
+            )
+        )
 
     def handshake_failed(self, peername: object, reason: str, presented: Presented | None) -> None:
         """Write the one line that says who was refused and why."""
-        self._handshakes.labels("failed", reason, "").inc()
+        self._handshakes.labels("failed", self._failures.bound(reason), "").inc()
         fields: dict[str, object] = {
             "event": "handshake_failed",
             "peer": _address(peername),
@@ -125,11 +162,11 @@ class Telemetry:
 
     def peer_judged(self, by: str, *, served: bool) -> None:
         """Count a decision."""
-        self._decisions.labels("served" if served else "refused", by).inc()
+        self._decisions.labels("served" if served else "refused", self._rules.bound(by)).inc()
 
     def request_refused(self, reason: str, route: str) -> None:
         """Count a request that no route lets pass."""
-        self._forbidden.labels(reason, route).inc()
+        self._forbidden.labels(reason, self._routes.bound(route)).inc()
 
     def connection_cut(self, reason: str) -> None:
         """Count a connected peer that is served no more."""
@@ -145,11 +182,16 @@ class Telemetry:
         }
         LOGGER.warning("connection cut: %s", cut.reason, extra={"fields": fields})
 
-    def generation_published(self, generation: Generation) -> None:
-        """Say which certificate serves from now on."""
+    def generation_published(self, generation: Generation, lag: float) -> None:
+        """Say which certificate serves from now on, and how many seconds after it was mounted."""
         self._reloads.labels("ok", "").inc()
         self._generation.set(generation.number)
         self._not_after.set(generation.not_after.timestamp())
+        self._anchors_not_after.clear()
+        for key_id, end in zip(generation.anchors, generation.anchors_not_after, strict=True):
+            self._anchors_not_after.labels(key_id).set(end.timestamp())
+        if generation.number > 1:
+            self._lag.observe(lag)
         fields = {
             "event": "generation_published",
             "generation": generation.number,

@@ -69,6 +69,7 @@ async def run(options: Options) -> None:
     for metric in options.backend.metrics:
         registry.register(metric)
     live = LiveConnections(telemetry, share=options.caller_connections or max(1, limits.connections // 2))
+    telemetry.count_connections(live.by_generation)
     watcher = Watcher(options.directory, options.tls, telemetry)
     watcher.follow(live.judge_again)
     readiness = admin.Readiness(watcher)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal, cast
 
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.registry import Collector
 from uvicorn._types import ASGI3Application
 
 from mtls_server import arguments
@@ -35,7 +35,7 @@ class Backend:
     server, the state of the application, and the scope of the request."""
     descriptors: int = 1
     """How many files a caller's connection may need: its own, and one that the backend opens for it."""
-    metrics: Sequence[MetricWrapperBase] = ()
+    metrics: Sequence[Collector] = ()
     """Of its own, not registered yet."""
 
 

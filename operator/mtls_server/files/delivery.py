@@ -2,6 +2,7 @@
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,16 @@ def load(directory: Path) -> dict[str, bytes]:
         if _target(directory) == before:
             return files
     raise MaterialError(Fault.UNREADABLE, f"{directory} changed {ATTEMPTS} times while it was read")
+
+
+def delivered_at(directory: Path) -> float:
+    """Tell when the files mounted now were written, in seconds since the epoch; 0: there are none."""
+    folder = _target(directory)
+    times = [0.0]
+    for name in FILES:
+        with suppress(OSError):
+            times.append((folder / name).stat().st_mtime)
+    return max(times)
 
 
 def _target(directory: Path) -> Path:

@@ -61,6 +61,8 @@ class Generation:
     not_after: datetime
     anchors: tuple[str, ...]
     """Subject key identifiers (lower-case hex) of the trust anchors."""
+    anchors_not_after: tuple[datetime, ...]
+    """Of each."""
     trusted: frozenset[Authority] = field(repr=False)
     """The trust anchors."""
     clock: Callable[[], float] = time.time
@@ -164,6 +166,7 @@ def build(
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
         anchors=tuple(key_id(anchor) for anchor in material.anchors),
+        anchors_not_after=tuple(anchor.not_valid_after_utc for anchor in material.anchors),
         trusted=frozenset(authority(anchor.public_bytes(Encoding.DER)) for anchor in material.anchors),
         clock=clock,
     )

@@ -13,7 +13,7 @@ import mtls_server
 from mtls_server.contract import LeafState, ReloadState, State
 from mtls_server.files.checks import MaterialError, NotYetValidError
 from mtls_server.files.context import TlsSettings
-from mtls_server.files.delivery import load
+from mtls_server.files.delivery import delivered_at, load
 from mtls_server.files.inotify import drain, watch
 from mtls_server.files.material import Generation, build
 
@@ -26,8 +26,8 @@ SETTLE_SECONDS: Final = 0.05
 class Reporter(Protocol):
     """Told of every delivery once."""
 
-    def generation_published(self, generation: Generation) -> None:
-        """It serves from now on."""
+    def generation_published(self, generation: Generation, lag: float) -> None:
+        """It serves from now on, so many seconds after it was mounted."""
 
     def generation_confirmed(self, generation: Generation) -> None:
         """The files are good again, and what they were when it began to serve."""
@@ -151,7 +151,8 @@ class Watcher:
             follower(generation)
         self._serving = contents
         self._accept()
-        self._reporter.generation_published(generation)
+        lag = max(0.0, self._clock() - delivered_at(self._directory))
+        self._reporter.generation_published(generation, lag)
         self.ready.set()
 
     def _accept(self) -> None:

@@ -6,7 +6,9 @@ from functools import cache
 from typing import Any, Final, Protocol, cast
 
 import msgspec
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from mtls_server.authorization.paths import canonical_path
 from mtls_server.authorization.routes import Routes
@@ -44,6 +46,9 @@ class Observer(Protocol):
     def request_refused(self, reason: str, route: str) -> None:
         """A request is not served; `route` is such as ``routes[2]``, or ``none``."""
 
+    def request_answered(self, seconds: float, /) -> None:
+        """A request was answered to the end, so many seconds after its turn had come."""
+
 
 class PeerProtocol(StrictProtocol):
     """Serves judged peers only, by the newest judgement, and tells the application who calls.
@@ -63,6 +68,7 @@ class PeerProtocol(StrictProtocol):
         self._live = live
         self._observer = observer
         self._application = self.app
+        self._turn = 0.0
         self._peer: Peer
         self._tls: Tls
         self._identity: Identity
@@ -102,6 +108,11 @@ class PeerProtocol(StrictProtocol):
             self.finish()
         return None
 
+    def on_response_complete(self) -> None:
+        """Tell how long the answer took."""
+        self._observer.request_answered(self.loop.time() - self._turn)
+        super().on_response_complete()
+
     def judge(self) -> Answer | None:
         """Refuse the peer before its request, or add it to the scope."""
         if self._live.pending:
@@ -111,6 +122,10 @@ class PeerProtocol(StrictProtocol):
             return super().judge() or self._judge_request()
         self._observer.peer_refused(self.transport.get_extra_info("peername"), self._peer.leaf, refusal)
         return Answer(503 if refusal is _EXCESS else 403, refusal.reason, refusal.message)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._turn = self.loop.time()
+        super()._start_asgi_task(cycle, app)
 
     def _judge_request(self) -> Answer | None:
         """Pass the request on with the peer in its scope, or to what refuses it when it is its turn."""

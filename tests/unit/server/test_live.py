@@ -194,3 +194,8 @@ def test_a_renewal_of_the_server_certificate_lets_nobody_go(program: Program) ->
         for _ in range(3):
             change(program, granting(program.world))
             assert billing.get().json["tls"]["server_cert"] == first["tls"]["server_cert"]
+        metrics = program.ask_admin("/metrics")[1]
+    newest = len(program.logs.matching(event="generation_published"))
+    assert f'mtls_server_generation_connections{{generation="{newest - 3}"}} 1.0' in metrics
+    assert f'mtls_server_generation_connections{{generation="{newest}"}} 0.0' in metrics
+    assert f"mtls_server_delivery_lag_seconds_count {newest - 1}.0" in metrics

@@ -92,7 +92,7 @@ def test_a_generation_is_described_without_its_certificate(
 ) -> None:
     caplog.set_level(logging.INFO)
     generation = world.generation(number=3)
-    telemetry.generation_published(generation)
+    telemetry.generation_published(generation, 0.2)
     assert fields(caplog)["serial"] == generation.serial
     assert "BEGIN" not in str(fields(caplog))
     assert registry.get_sample_value("mtls_server_generation") == 3

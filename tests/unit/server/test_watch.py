@@ -25,7 +25,7 @@ class Reports:
 
     news: asyncio.Queue[Generation | MaterialError] = field(default_factory=asyncio.Queue)
 
-    def generation_published(self, generation: Generation) -> None:
+    def generation_published(self, generation: Generation, _lag: float) -> None:
         self.news.put_nowait(generation)
 
     def generation_confirmed(self, generation: Generation) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client import Counter, Gauge
+from prometheus_client.registry import Collector
 
 from mtls_server.http.gate import Answer
+from mtls_server.metrics import Durations
 
 LOGGER: Final = logging.getLogger("mtls_server.upstream")
 RESPONSE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -36,15 +37,14 @@ class UpstreamTelemetry:
             ("reason",),
             registry=None,
         )
-        self._response_seconds = Histogram(
+        self._response_seconds = Durations(
             "mtls_server_upstream_response_seconds",
             "Time from the head of a request to the head of its response.",
-            buckets=RESPONSE_BUCKETS,
-            registry=None,
+            RESPONSE_BUCKETS,
         )
 
     @property
-    def metrics(self) -> Sequence[MetricWrapperBase]:
+    def metrics(self) -> Sequence[Collector]:
         """What is to be registered."""
         return self._connections, self._requests, self._failures, self._response_seconds
 
