@@ -82,6 +82,13 @@ class GracefulProtocol(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self._idle_since = self.loop.time()
+            if not self.cycle.more_body:
+                self._forget_request()
+
+    def _forget_request(self) -> None:
+        """Keep nothing of a request while waiting for the next: many connections do little else."""
+        self.cycle = self._answering = None  # type: ignore[assignment]
+        self.scope = None  # type: ignore[assignment]
 
     def timeout_keep_alive_handler(self) -> None:
         """Close when the connection has been idle for so long, else look again when it may have been."""

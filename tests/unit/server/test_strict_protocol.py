@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -87,6 +88,27 @@ async def test_a_reset_connection_leaves_no_timer() -> None:
         await asyncio.sleep(0.1)
         assert not protocol.connections
         assert protocol.timeout_keep_alive_task is None
+
+
+class Seen:
+    """Reached from the scope of a request only."""
+
+
+async def test_an_idle_connection_keeps_nothing_of_its_last_request() -> None:
+    forgotten = asyncio.Queue[None]()
+
+    async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        scope["state"]["seen"] = seen = Seen()
+        weakref.finalize(seen, forgotten.put_nowait, None)
+        await empty(scope, receive, send)
+
+    async with serving(keep_alive=30, app=app) as served:
+        reader, writer = await served.connect()
+        for _ in range(2):
+            writer.write(REQUEST)
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.wait_for(forgotten.get(), 20)
+        writer.close()
 
 
 async def test_a_client_may_send_some_requests_ahead() -> None:
