@@ -18,7 +18,7 @@ from mtls_server.authorization.routes import Routes
 from mtls_server.changes import between, keys
 from mtls_server.files.material import Generation, Peer
 from mtls_server.identity import Identity, Reason
-from mtls_server.index import Index
+from mtls_server.index import Entry, Index
 from mtls_server.tls.shares import Shares
 from mtls_server.tls.transport import TlsTransport
 
@@ -95,7 +95,7 @@ class LiveConnections:
         self._observer = observer
         self._clock = clock
         self._peers: dict[TlsTransport, Peer] = {}
-        self._index = Index[TlsTransport]()
+        self._index = Index[Peer, TlsTransport](_entry)
         self._numbers = WeakKeyDictionary[object, int]()
         self._ending: dict[TlsTransport, float] = {}
         self._unexplained: list[Cut] = []
@@ -109,7 +109,7 @@ class LiveConnections:
         self._observer.peer_judged(peer.by, served=peer.identity is not None)
         if peer.identity is None:
             return
-        self._index.add(transport, keys(peer), peer.identity.valid_to.timestamp())
+        self._index.add(transport, peer)
         if transport.get_extra_info("sslcontext") is not self.generation.context:
             self._visit({transport})
 
@@ -118,7 +118,7 @@ class LiveConnections:
         peer = self._peers.pop(transport)
         self.shares.discard(transport)
         if peer.identity is not None:
-            self._index.discard(transport, keys(peer), peer.identity.valid_to.timestamp())
+            self._index.discard(transport, peer)
         self.pending.discard(transport)
         self._ending.pop(transport, None)
 
@@ -165,7 +165,9 @@ class LiveConnections:
     def _judge(self, transport: TlsTransport) -> None:
         known = self._peers[transport]
         peer = self.generation.judge_again(known)
-        if peer.refusal is None:
+        if peer.refusal is None and peer is not known:
+            self._index.discard(transport, known)
+            self._index.add(transport, peer)
             self._peers[transport] = peer
         at_once = peer.refusal is not None and peer.refusal.reason in CUT_AT_ONCE
         if at_once or transport not in self._ending:
@@ -206,6 +208,10 @@ def _caller(transport: TlsTransport) -> Hashable:
     """Return who connected; peers that are not served count as one."""
     identity = cast("Peer", transport.get_extra_info("mtls_peer")).identity
     return None if identity is None else identity.caller
+
+
+def _entry(peer: Peer) -> Entry:
+    return Entry(keys(peer), cast("Identity", peer.identity).valid_to.timestamp())
 
 
 async def _in_slices(items: set[Item] | list[Item]) -> AsyncIterator[Item]:

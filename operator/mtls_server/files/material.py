@@ -24,9 +24,12 @@ _EXPIRED: Final = Refusal(Reason.EXPIRED, "the certificate has expired")
 _UNPARSABLE: Final = Refusal(Reason.UNPARSABLE, "the certificate cannot be parsed")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Peer:
-    """A peer that passed the handshake: its identity, or why it is not served."""
+    """A peer that passed the handshake: its identity, or why it is not served.
+
+    What one generation decides about one certificate is one object, which many connections share.
+    """
 
     identity: Identity | None
     refusal: Refusal | None

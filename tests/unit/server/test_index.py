@@ -1,29 +1,44 @@
-"""Connections are found by their keys and their end, and leave nothing behind."""
+"""Connections are found by the keys and the end of their peers, and leave nothing behind."""
 
-from mtls_server.index import Index
+from mtls_server.index import Entry, Index
 
-
-def test_connections_are_found_by_any_of_their_keys() -> None:
-    index = Index[str]()
-    index.add("one", ["a", "b"], 10.0)
-    index.add("two", ["b"], 20.0)
-    assert index.having(["a"]) == {"one"}
-    assert index.having(["b", "c"]) == {"one", "two"}
-    assert index.having([]) == set()
+PEERS = {
+    "one": Entry(["a", "b"], 10.0),
+    "two": Entry(["b"], 20.0),
+}
 
 
-def test_connections_are_found_when_their_end_has_passed() -> None:
-    index = Index[str]()
-    index.add("one", [], 10.0)
-    index.add("two", [], 20.0)
-    assert [index.ended(now) for now in (10.0, 10.1, 20.1)] == [set(), {"one"}, {"one", "two"}]
+def index(*connections: str) -> Index[str, str]:
+    """Enter connections; what comes before the colon is the peer."""
+    made = Index[str, str](PEERS.__getitem__)
+    for connection in connections:
+        made.add(connection, connection.partition(":")[0])
+    return made
 
 
-def test_a_connection_that_is_struck_out_leaves_nothing_behind() -> None:
-    index = Index[str]()
-    index.add("one", ["a"], 10.0)
-    index.add("two", ["a"], 10.0)
-    index.discard("one", ["a"], 10.0)
-    assert index.having(["a"]) == index.ended(11.0) == {"two"}
-    index.discard("two", ["a"], 10.0)
-    assert vars(index) == vars(Index[str]())
+def test_connections_are_found_by_any_of_their_peers_keys() -> None:
+    found = index("one:1", "one:2", "two:1")
+    assert found.having(["a"]) == {"one:1", "one:2"}
+    assert found.having(["b", "c"]) == {"one:1", "one:2", "two:1"}
+    assert found.having([]) == found.having(["c"]) == set()
+
+
+def test_connections_are_found_when_their_peers_end_has_passed() -> None:
+    found = index("one:1", "one:2", "two:1")
+    assert found.ended(10.0) == set()
+    assert found.ended(10.1) == {"one:1", "one:2"}
+    assert found.ended(20.1) == {"one:1", "one:2", "two:1"}
+
+
+def test_a_connection_that_is_struck_out_leaves_its_peers_others() -> None:
+    found = index("one:1", "one:2", "two:1")
+    found.discard("one:1", "one")
+    assert found.having(["b"]) == found.ended(21.0) == {"one:2", "two:1"}
+
+
+def test_the_last_connection_of_a_peer_leaves_nothing_behind() -> None:
+    found = index("one:1", "two:1")
+    found.discard("one:1", "one")
+    assert found.having(["b"]) == found.ended(21.0) == {"two:1"}
+    found.discard("two:1", "two")
+    assert vars(found) == vars(index())

@@ -92,9 +92,9 @@ class Scene:
         self.live = LiveConnections(self.log, lambda: self.now)
         self.generation = self.publish(*range(10))
 
-    def publish(self, *numbers: int) -> Generation:
+    def publish(self, *numbers: int, role: str = "reader") -> Generation:
         policy = pki.policy(self.world.client_authority)
-        clients = {uri(number): Client(str(number)) for number in numbers}
+        clients = {uri(number): Client(str(number), roles=(role,)) for number in numbers}
         policy = msgspec.structs.replace(policy, clients=clients)
         served = pki.server(self.world.server_authority)
         files = pki.files(served, self.world.client_authority, granted=policy)
@@ -155,6 +155,14 @@ def test_whoever_shook_hands_with_an_older_generation_is_judged_by_the_newest(sc
     old = scene.generation
     scene.publish()
     transport = scene.connect(0, Protocol(), old)
+    assert scene.live.pending == {transport}
+
+
+def test_whoever_was_judged_otherwise_is_found_again(scene: Scene) -> None:
+    transport = scene.connect(0, Protocol())
+    scene.publish(0, role="writer")
+    scene.live.settle(transport)
+    scene.publish()
     assert scene.live.pending == {transport}
 
 
