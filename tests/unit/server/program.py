@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -171,13 +171,19 @@ class Connection:
 
 
 @contextlib.contextmanager
-def running(world: World, directory: Path, *arguments: str, deliver_first: bool = True) -> Iterator[Program]:
-    """Run the server on free loopback ports; `arguments` end in the backend."""
+def running(
+    world: World,
+    directory: Path,
+    *arguments: str,
+    deliver_first: bool = True,
+    within: Sequence[str] = (),
+) -> Iterator[Program]:
+    """Run the server on free loopback ports; `arguments` end in the backend, `within` begins the command."""
     certs = directory / "certs"
     if deliver_first:
         deliver(certs, world.files())
     command = [
-        *(sys.executable, "-m", "mtls_server", "--dir", str(certs), "--host", "127.0.0.1"),
+        *(*within, sys.executable, "-m", "mtls_server", "--dir", str(certs), "--host", "127.0.0.1"),
         *("--port", "0", "--admin-port", "0", "--drain-delay", "0.1"),
         *arguments,
     ]
