@@ -1,4 +1,4 @@
-"""An Express application in the same pod, behind `backend: upstream`, is told who calls, and by nobody else."""
+"""An Express application in the pod, behind `backend: upstream`, is told who calls by the server alone."""
 
 import base64
 from pathlib import Path
