@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import inf
 from socket import IPPROTO_TCP, MSG_PEEK, TCP_QUICKACK, socket
 from time import perf_counter
 from typing import Protocol
@@ -29,18 +30,18 @@ class Handshake:
     Nothing happens before `start`, and `done` is called in a step of its own: while the event loop does the
     same for one connection after the other, the processor's caches serve it best.
 
-    A client that connects and says nothing costs a descriptor and a timer: the TLS state is made, and the
-    generation chosen, when its first bytes arrive.
+    A client that connects and says nothing costs little more than a descriptor: the TLS state is made, and
+    the generation chosen, when its first bytes arrive.
     """
 
     __slots__ = (
         "_begun",
         "_current",
-        "_deadline",
         "_done",
         "_failed",
         "_loop",
-        "_timer",
+        "_whole",
+        "deadline",
         "generation",
         "peername",
         "reader",
@@ -60,8 +61,8 @@ class Handshake:
 
         Args:
             accepted: socket and address; the socket passes on to whoever `done` or `failed` calls.
-            patience: seconds until the first byte must have come, and until all is done; else `failed` is
-                called with ImpatientError, or TimeoutError.
+            patience: seconds until the first byte must have come, and until all is done, from which the
+                `deadline` follows.
             current: returns the generation in service.
             done: the client is authenticated; whoever takes over is told by `reader` what the loop sees.
             failed: the connection is useless; OpenSSL has written its alert, if there is one to send.
@@ -75,8 +76,10 @@ class Handshake:
         self.reader = Reader(self._end_silence)
         self.started = perf_counter()
         first_byte, whole = patience
-        self._deadline = self._loop.time() + whole
-        self._timer = self._loop.call_later(first_byte, self.expire)
+        now = self._loop.time()
+        self._whole = now + whole
+        self.deadline = now + min(first_byte, whole)
+        """Loop time at which somebody else calls `expire`."""
 
     def start(self) -> None:
         """Begin at once with a client that has spoken, as most have, else when it does."""
@@ -99,7 +102,7 @@ class Handshake:
     def _begin(self) -> None:
         """Make the TLS state; nothing is watched here, as `wrap_socket` closes what is useless already."""
         self._begun = True
-        self._timer.cancel()
+        self.deadline = self._whole
         self.generation = self._current()
         try:
             tls = self.generation.context.wrap_socket(
@@ -110,7 +113,6 @@ class Handshake:
             self._failed(self, error)
             return
         self.socket = tls
-        self._timer = self._loop.call_at(self._deadline, self.expire)
         self.reader.tell = partial(self._step, tls)
         self._loop.add_reader(tls, self.reader)
         self._step(tls)
@@ -130,7 +132,7 @@ class Handshake:
             self._failed(self, error)
         else:
             self.reader.tell_nobody()
-            self._timer.cancel()
+            self.deadline = inf
             self._loop.call_soon(self._finish, tls)
 
     def _finish(self, tls: ssl.SSLSocket) -> None:
@@ -166,12 +168,11 @@ class Handshake:
         self._failed(self, ImpatientError(SLOW if self._begun else SILENT))
 
     def expire(self) -> None:
-        """Fail: the client took too long."""
+        """Fail with ImpatientError or TimeoutError: the client took too long."""
         self._stop()
         self._failed(self, TimeoutError() if self._begun else ImpatientError(SILENT))
 
     def _stop(self) -> None:
-        self._timer.cancel()
         self._loop.remove_reader(self.socket)
         self._loop.remove_writer(self.socket)
         self.reader.tell_nobody()

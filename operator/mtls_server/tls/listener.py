@@ -13,6 +13,7 @@ from mtls_server.tls.closing import LingeringClose, has_ended
 from mtls_server.tls.failures import explain, read_presented
 from mtls_server.tls.handshake import Generation, Handshake
 from mtls_server.tls.observer import Observer
+from mtls_server.tls.patience import Patience
 from mtls_server.tls.sockets import Limits
 from mtls_server.tls.transport import TlsTransport
 
@@ -64,6 +65,7 @@ class Listener:
         self._protocol_factory = protocol_factory
         self._observer = observer
         self._handshakes: set[Handshake] = set()
+        self._patience = Patience(self._handshakes)
         self._transports: set[TlsTransport] = set()
         self._followers: list[Follower] = []
         self._closing: set[LingeringClose] = set()
@@ -108,6 +110,7 @@ class Listener:
         for handshake in self._handshakes:
             handshake.abort()
         self._handshakes.clear()
+        self._patience.stop()
         self._adjust()
 
     def abort(self) -> None:
@@ -192,6 +195,7 @@ class Listener:
             self._fail,
         )
         self._handshakes.add(handshake)
+        self._patience.bear(handshake.deadline)
         self._loop.call_soon(handshake.start)
         self._adjust()
 
