@@ -11,6 +11,10 @@ bench-revocation: venv ## Measure how soon 1,000 connections are cut after their
 bench-abuse: venv ## Measure what a healthy client notices of abused handshakes, and write docs/benchmarks.md
 	@$(BIN)/python -m tests.bench.abuse --write $(BENCH)
 
+.PHONY: bench-flat
+bench-flat: venv ## Measure whether 100,000 connections leave anything behind, and write docs/benchmarks.md
+	@$(BIN)/python -m tests.bench.flat --write $(BENCH)
+
 .PHONY: bench-lock
 bench-lock: venv ## Lock what the measurements need
 	$(BIN)/pip install --quiet uv

@@ -1,0 +1,110 @@
+"""Measures whether a server stays as it is over very many connections: ``make bench-flat``.
+
+Each connection is a handshake, one request and an orderly end. Memory and descriptors are read while nobody
+is connected.
+"""
+
+import argparse
+import os
+import socket
+import ssl
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bench import report
+from tests.bench.contenders import Place, ours
+from tests.bench.processes import Process, free_port, pinned, running
+from tests.bench.server import CLIENT_CORE, DOCUMENT, ENVIRONMENT, SERVER_CORE
+from tests.unit.server import kubelet, pki
+
+GET = b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n"
+BEGIN, END = "<!-- flat -->", "<!-- end of flat -->"
+HEAD = ("connections", "resident MiB", "descriptors", "threads")
+CLIENTS = 4
+SOURCES = 200
+"""Addresses of the loopback that connections come from, so that no port of one is wanted again too soon."""
+SETTLE_SECONDS = 3.0
+
+
+def main() -> None:
+    given = _arguments()
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    lines = [[*HEAD]]
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        context = _deliver(Path(folder))
+        port = free_port()
+        entrant = ours(Place(Path(folder) / "certs", given.python, ""), "identity")
+        with running(entrant.name, entrant.command(port), port, pinned(SERVER_CORE), ENVIRONMENT) as server:
+            for done in range(0, given.connections + 1, given.step):
+                if done:
+                    _connect(port, context, given.step)
+                    time.sleep(SETTLE_SECONDS)
+                lines.append([f"{done:,}", *_state(server)])
+                print(lines[-1], f"{time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    table = report.table(lines)
+    print(table)
+    if given.write:
+        report.insert(DOCUMENT, table, BEGIN, END)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.flat", description=__doc__)
+    parser.add_argument("--python", default=sys.executable, help="runs the server (default: this one)")
+    parser.add_argument("--connections", type=int, default=100_000, help="(default: %(default)s)")
+    parser.add_argument(
+        "--step", type=int, default=10_000, help="connections of a line (default: %(default)s)"
+    )
+    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
+    return parser.parse_args()
+
+
+def _deliver(directory: Path) -> ssl.SSLContext:
+    server_authority, client_authority = pki.authority(), pki.authority()
+    kubelet.deliver(directory / "certs", pki.files(pki.server(server_authority), client_authority))
+    return pki.client_context(server_authority, pki.client(client_authority), directory)
+
+
+def _connect(port: int, context: ssl.SSLContext, count: int) -> None:
+    failures: list[str] = []
+
+    def connect_some(first: int) -> None:
+        for number in range(first, count, CLIENTS):
+            try:
+                _ask(port, context, f"127.0.1.{1 + number % SOURCES}")
+            except OSError as error:
+                failures.append(str(error))
+
+    threads = [threading.Thread(target=connect_some, args=(first,)) for first in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        sys.exit(f"{len(failures)} connections failed, the last with: {failures[-1]}")
+
+
+def _ask(port: int, context: ssl.SSLContext, source: str) -> None:
+    with (
+        socket.create_connection(("127.0.0.1", port), 30, (source, 0)) as raw,
+        context.wrap_socket(raw, server_hostname=pki.SERVER_NAMES[0]) as connection,
+    ):
+        connection.sendall(GET)
+        answer = connection.recv(1 << 16)
+        if not answer.startswith(b"HTTP/1.1 200"):
+            raise ConnectionError(answer[:64])
+        connection.unwrap()
+
+
+def _state(server: Process) -> Sequence[str]:
+    place = Path(f"/proc/{server.pid}")
+    counts = (sum(1 for _ in (place / name).iterdir()) for name in ("fd", "task"))
+    return [f"{server.resident_kib() / 1024:.1f}", *map(str, counts)]
+
+
+if __name__ == "__main__":
+    main()
