@@ -9,19 +9,18 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from prometheus_client import CollectorRegistry
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from mtls_server import admin
 from mtls_server.backends.commands import Backend
 from mtls_server.files.context import TlsSettings
 from mtls_server.files.watch import Watcher
 from mtls_server.http.graceful import DrainState
-from mtls_server.http.peer import PeerProtocol
+from mtls_server.http.peer import Admission, PeerProtocol
 from mtls_server.live import LiveConnections
 from mtls_server.observe import Telemetry
 from mtls_server.server import Drain, serve, use_all_descriptors
@@ -85,7 +84,8 @@ async def run(options: Options) -> None:
         await watcher.ready.wait()
         with _explained(options.host, options.port):
             sockets = bind(options.host, options.port, limits)
-        protocol_factory = partial(PeerProtocol, config, state, app_state, live, telemetry)
+        admission = Admission(live, telemetry, options.backend.respond)
+        protocol_factory = partial(PeerProtocol, config, state, app_state, admission)
         listener = Listener(sockets, limits, watcher.current, protocol_factory, telemetry)
         listener.follow(live)
         readiness.listening = True
@@ -110,7 +110,7 @@ def _end_on_signal() -> None:
 
 def _configure(options: Options) -> Config:
     config = Config(
-        options.backend.application,
+        cast("ASGI3Application", options.backend.application),
         http=PeerProtocol,
         ws=options.backend.websocket or "none",
         ws_max_size=MAX_WEBSOCKET_MESSAGE,
@@ -163,10 +163,10 @@ async def _in_background(*jobs: Coroutine[None, None, None]) -> AsyncIterator[No
             task.cancel()
 
 
-async def _keep_date(state: ServerState) -> None:
+async def _keep_date(state: DrainState) -> None:
     """Renew the Date field of responses every second (RFC 9110 §6.6.1)."""
     while True:
-        state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        state.set_date(formatdate(usegmt=True))
         await asyncio.sleep(1)
 
 

@@ -22,13 +22,16 @@ from mtls_server.backends.upstream.tunnel import Tunnel
 from mtls_server.backends.websocket import PeerWebSocket
 from mtls_server.backends.wsgi.app import Wsgi
 from mtls_server.backends.wsgi.threads import Threads
+from mtls_server.http.peer import Respond
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
     """What stands behind mutual TLS."""
 
-    application: ASGI3Application
+    application: ASGI3Application | None
+    """None where `respond` answers everything."""
+    respond: Respond | None = None
     lifespan: Literal["auto", "off"] = "off"
     websocket: type[asyncio.Protocol] | None = None
     """What takes over a connection for a WebSocket: called with uvicorn's configuration, the state of the
@@ -121,7 +124,7 @@ def _upstream(given: argparse.Namespace) -> Backend:
 
 
 _BUILDERS: Final[dict[str, Callable[[argparse.Namespace], Backend]]] = {
-    "identity": lambda _: Backend(identity.app),
+    "identity": lambda _: Backend(None, identity.respond),
     "asgi": lambda given: Backend(load_asgi(given.app), lifespan="auto", websocket=PeerWebSocket),
     "wsgi": _wsgi,
     "upstream": _upstream,

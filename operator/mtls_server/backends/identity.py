@@ -1,23 +1,21 @@
 """The backend that answers, to every request, who the caller is."""
 
-from typing import Final, cast
+from typing import Final
 
 import msgspec
-from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+from mtls_server.http.reply import Reply
+from mtls_server.identity import Identity
 
 _ENCODER: Final = msgspec.json.Encoder()
-_HEADERS: Final = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+_ALLOWED: Final = ("GET", "HEAD")
+_NOT_ALLOWED: Final = Reply(
+    405,
+    b'{"error":{"reason":"method_not_allowed","message":"use GET or HEAD"}}',
+    ((b"allow", b"GET, HEAD"),),
+)
 
 
-async def app(scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+def respond(caller: Identity, method: str) -> Reply:
     """Answer GET and HEAD on any path with the caller's `Identity` as JSON, other methods with 405."""
-    scope = cast("HTTPScope", scope)  # this backend runs no lifespan and upgrades nothing
-    headers = _HEADERS
-    if scope["method"] in {"GET", "HEAD"}:
-        status, body = 200, _ENCODER.encode(scope["state"]["mtls"])
-    else:
-        status, body = 405, b'{"error":{"reason":"method_not_allowed","message":"use GET or HEAD"}}'
-        headers = [*_HEADERS, (b"allow", b"GET, HEAD")]
-    headers = [*headers, (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return Reply(200, _ENCODER.encode(caller)) if method in _ALLOWED else _NOT_ALLOWED

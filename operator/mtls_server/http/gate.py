@@ -5,11 +5,11 @@ from typing import Final
 
 import httptools
 import msgspec
-from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn._types import ASGI3Application
 
 from mtls_server.authorization.paths import readings
 from mtls_server.authorization.routes import Routes
+from mtls_server.http.reply import Reply
 from mtls_server.identity import Identity
 
 MAX_HEAD_BYTES: Final = (1 << 16) - 1
@@ -24,34 +24,19 @@ class Answer(msgspec.Struct, frozen=True):
     reason: str
     message: str
 
-    def encode(self, *, with_body: bool = True) -> bytes:
-        """Return the whole response, after which the connection closes."""
-        body = self._body()
-        head = (
-            b"%bcontent-type: application/json\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
-            b"connection: close\r\n\r\n" % (STATUS_LINE[self.status], len(body))
+    def reply(self) -> Reply:
+        """Return it with its document encoded."""
+        return Reply(
+            self.status, msgspec.json.encode({"error": {"reason": self.reason, "message": self.message}})
         )
-        return head + body if with_body else head
 
-    def _body(self) -> bytes:
-        return msgspec.json.encode({"error": {"reason": self.reason, "message": self.message}})
+    def encode(self) -> bytes:
+        """Return the whole response, after which the connection closes."""
+        return self.reply().encode(close=True)
 
     def application(self, *, close: bool) -> ASGI3Application:
         """Return an ASGI application that gives this answer, and perhaps closes the connection."""
-        body = self._body()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"cache-control", b"no-store"),
-        ]
-        if close:
-            headers.append((b"connection", b"close"))
-
-        async def answer(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-            await send({"type": "http.response.start", "status": self.status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
-
-        return answer
+        return self.reply().application(close=close)
 
 
 MALFORMED: Final = Answer(400, "malformed_request", "the request is not well-formed HTTP/1.1")

@@ -1,11 +1,13 @@
-"""uvicorn's HTTP protocol, made to end without failing a request that has begun."""
+"""An HTTP connection from its first request to its end, which fails no request that has begun."""
 
 import asyncio
-from typing import cast
+from typing import Any, cast
 
-from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.config import Config
 from uvicorn.server import ServerState
+
+from mtls_server.http.exchange import Exchange
+from mtls_server.http.reply import Reply
 
 
 class DrainState(ServerState):
@@ -14,37 +16,65 @@ class DrainState(ServerState):
     def __init__(self) -> None:
         super().__init__()
         self.draining = False
+        self.running: set[Exchange] = set()
+        self.date = b""
+        """The field, encoded."""
 
     def drain(self) -> None:
         """From now on every response says ``Connection: close``."""
         self.draining = True
 
+    def set_date(self, date: str) -> None:
+        """Let responses tell the date, also those of uvicorn's protocol for WebSockets."""
+        self.default_headers = [(b"date", date.encode())]
+        self.date = b"date: %b\r\n" % date.encode()
 
-class GracefulProtocol(HttpToolsProtocol):
+
+class GracefulProtocol(asyncio.Protocol):
     """Answers what a client has begun to ask: after its half-close, and while the server drains.
 
-    Its ``server_state`` is a `DrainState`. One timer serves all idle times of a connection, where uvicorn
-    starts and cancels one for each request.
+    What parses the requests calls `begin` or `reply` for each, in order. One timer serves all idle times of
+    a connection; requests do not touch it.
     """
 
-    _head_begun = False
-    _ending = False
-    _answering: RequestResponseCycle | None = None
-    _idle_since: float | None = None
-    """Loop time; None while a request is being answered, unless its body has stopped coming."""
+    def __init__(self, config: Config, server_state: DrainState, app_state: dict[str, Any]) -> None:
+        self.config = config
+        self.server_state = server_state
+        self.app_state = app_state
+        self.connections = server_state.connections
+        self.running = server_state.running
+        self.loop = asyncio.get_running_loop()
+        self.timeout_keep_alive = config.timeout_keep_alive
+        self.timeout_keep_alive_task: asyncio.TimerHandle | None = None
+        self.transport: asyncio.Transport
+        self.writable: asyncio.Event | None = None
+        self.pipeline: list[Exchange] = []
+        """Requests that wait behind the one being answered."""
+        self.head_begun = False
+        self.turn = 0.0
+        """Loop time when the turn of the request came that is being answered."""
+        self._answering: Exchange | None = None
+        self._newest: Exchange | None = None
+        self._ending = False
+        self._reading_paused = False
+        self._idle_since: float | None = None
+        """Loop time; None while a request is being answered, unless its body has stopped coming."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request no longer than for a later one."""
-        super().connection_made(transport)
+        self.transport = transport
+        self.connections.add(cast("Any", self))  # uvicorn lists its own protocols
         self._idle_since = self.loop.time()
+        self._look_again_in(self.timeout_keep_alive)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of the timer, and tell also the application behind whose request another one waits."""
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Let go of the timer, and tell the applications that are running or would have been run."""
+        self.connections.discard(self)
         self.stop_timer()
-        if self._answering is not None and not self._answering.response_complete:
-            self._answering.disconnected = True
-            self._answering.message_event.set()
-        super().connection_lost(exc)
+        for exchange in (self._answering, self._newest):
+            if exchange is not None and not exchange.complete:
+                exchange.disconnect()
+        self.resume_writing()
 
     def stop_timer(self) -> None:
         """Let the connection be idle for ever."""
@@ -52,43 +82,60 @@ class GracefulProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
 
-    def on_message_begin(self) -> None:
-        """Note that a request has begun."""
-        self._head_begun = True
-        super().on_message_begin()
+    def is_answering(self) -> bool:
+        """Tell whether a request has not been answered in full."""
+        return self._newest is not None and not self._newest.complete
 
-    def on_headers_complete(self) -> None:
-        """Note that a request is to be answered."""
-        self._head_begun = False
+    def awaits_first_answer(self) -> bool:
+        """Tell whether the request whose body is being read has no response yet, nor waits for its turn."""
+        newest = self._newest
+        return newest is not None and newest is self._answering and newest.more_body and not newest.started
+
+    def begin(self, exchange: Exchange) -> None:
+        """Let an application answer a request when its turn has come."""
+        self.head_begun = False
         self._idle_since = None
-        super().on_headers_complete()
+        is_next = not self.is_answering()
+        self._newest = exchange
+        if is_next:
+            self._start(exchange)
+        else:
+            self._pause_reading()
+            self.pipeline.append(exchange)
 
-    def on_body(self, body: bytes) -> None:
-        """Note that the body goes on."""
-        super().on_body(body)
-        self._note_progress()
+    def reply(self, reply: Reply, *, is_head: bool, keep_alive: bool) -> None:
+        """Answer the newest request at once; none before it is being answered."""
+        self.head_begun = False
+        self.turn = self.loop.time()
+        close = self._is_last(keep_alive=keep_alive)
+        self.transport.write(reply.encode(self.server_state.date, with_body=not is_head, close=close))
+        if close:
+            self.transport.close()
+        self.end_turn()
 
-    def on_message_complete(self) -> None:
-        """Note that nothing more of the request is to come."""
-        super().on_message_complete()
-        self._note_progress()
+    def add_body(self, piece: bytes) -> None:
+        """Pass a piece of the newest request's body on."""
+        if self._newest is not None and not self._newest.complete:
+            self._idle_since = None
+            if not self._newest.add_body(piece):
+                self._pause_reading()
 
-    def on_response_complete(self) -> None:
+    def end_body(self) -> None:
+        """Note that nothing more of the newest request is to come."""
+        if self._newest is not None and not self._newest.complete:
+            self._idle_since = None
+            self._newest.end_body()
+
+    def end_turn(self) -> None:
         """Answer the next request that is here already, or wait for one."""
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        self.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._start(self.pipeline.pop(0))
         else:
             self._idle_since = self.loop.time()
-            if not self.cycle.more_body:
-                self._forget_request()
-
-    def _forget_request(self) -> None:
-        """Keep nothing of a request while waiting for the next: many connections do little else."""
-        self.cycle = self._answering = None  # type: ignore[assignment]
-        self.scope = None  # type: ignore[assignment]
+            self._answering = self._newest = None  # many connections do little but wait
 
     def timeout_keep_alive_handler(self) -> None:
         """Close when the connection has been idle for so long, else look again when it may have been."""
@@ -98,85 +145,80 @@ class GracefulProtocol(HttpToolsProtocol):
         idle_since = now if self._idle_since is None else self._idle_since
         remaining = idle_since + self.timeout_keep_alive - now
         if remaining > 0:
-            self.timeout_keep_alive_task = self.loop.call_later(remaining, self.timeout_keep_alive_handler)
+            self._look_again_in(remaining)
         else:
             self.transport.close()
 
     def shutdown(self) -> None:
         """Close when idle; else finish the requests that have begun, then close."""
         self._ending = True
-        if self._is_answering():
-            self.cycle.keep_alive = False
-        elif not self._head_begun:
+        if self._newest is not None and not self._newest.complete:
+            self._newest.keep_alive = False
+        elif not self.head_begun:
             self.transport.close()
 
     def finish(self) -> None:
         """Close when idle; else finish the request being answered, drop those that wait, then close."""
         self._ending = True
         self.pipeline.clear()
-        if self._answering is not None and not self._answering.response_complete:
+        if self._answering is not None and not self._answering.complete:
             self._answering.keep_alive = False
-        elif not self._head_begun:
+        elif not self.head_begun:
             self.transport.close()
 
-    def eof_received(self) -> bool:  # type: ignore[override]
+    def eof_received(self) -> bool:
         """Keep the connection open for the response to a request that is complete."""
-        if not self._is_answering() or self.cycle.more_body:
+        if self._newest is None or self._newest.complete or self._newest.more_body:
             return False
-        self.cycle.keep_alive = False
+        self._newest.keep_alive = False
         return True
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def pause_writing(self) -> None:
+        """Hold the application back."""
+        if self.writable is None:
+            self.writable = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        """Let the application go on."""
+        if self.writable is not None:
+            self.writable.set()
+            self.writable = None
+
+    def resume_reading(self) -> None:
+        """Take more of the client."""
+        if self._reading_paused:
+            self._reading_paused = False
+            self.transport.resume_reading()
+
+    def default_fields(self) -> bytes:
+        """Return what every response says."""
+        return self.server_state.date
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused:
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def _start(self, exchange: Exchange) -> None:
         """Say in the response if the connection is to end with it."""
-        if self._ending or cast("DrainState", self.server_state).draining:
-            cycle.keep_alive = False
-        self._answering = cycle
-        if cycle.scope["http_version"] == "1.0":
-            app = _without_chunks(cycle, app)
-        super()._start_asgi_task(cycle, app)
+        exchange.keep_alive = not self._is_last(keep_alive=exchange.keep_alive)
+        self._answering = exchange
+        self.turn = self.loop.time()
+        exchange.start(self.loop)
 
-    def _unset_keepalive_if_required(self) -> None:
-        """Leave the timer alone: it asks how long the connection has been idle."""
+    def _is_last(self, *, keep_alive: bool) -> bool:
+        return not keep_alive or self._ending or self.server_state.draining
 
-    def _note_progress(self) -> None:
-        if self._is_answering():
-            self._idle_since = None
+    def _look_again_in(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _awaits_body(self) -> bool:
         """Tell whether the request being answered lacks something that the client might have sent."""
+        newest = self._newest
         return (
-            self._is_answering()
-            and self._answering is self.cycle
-            and self.cycle.more_body
-            and not (self.flow.read_paused or self.cycle.waiting_for_100_continue)
+            newest is not None
+            and newest is self._answering
+            and not newest.complete
+            and newest.more_body
+            and not (self._reading_paused or newest.awaits_leave)
         )
-
-    def _is_answering(self) -> bool:
-        """``cycle`` is the newest request, behind which none is queued."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        return cycle is not None and not cycle.response_complete
-
-
-def _without_chunks(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
-    """Let a response of unknown length end with its connection, for HTTP/1.0 (RFC 9112 §6.1, §6.3)."""
-
-    async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        has_length = False
-
-        async def pass_on(event: ASGISendEvent) -> None:
-            nonlocal has_length
-            if event["type"] == "http.response.start":
-                fields = [
-                    field for field in event.get("headers", ()) if field[0].lower() != b"transfer-encoding"
-                ]
-                event = {**event, "headers": fields}
-                has_length = any(name.lower() == b"content-length" for name, _ in fields)
-                if not has_length:
-                    cycle.chunked_encoding = False
-            elif event["type"] == "http.response.body" and not has_length:
-                cycle.expected_content_length = len(event.get("body", b""))
-            await send(event)
-
-        await app(scope, receive, pass_on)
-
-    return answer

@@ -2,24 +2,20 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Protocol, cast
 
 import msgspec
-from uvicorn._types import ASGI3Application
+from uvicorn._types import HTTPScope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from mtls_server.authorization.paths import canonical_path
 from mtls_server.authorization.routes import Routes
 from mtls_server.files.material import Peer
-from mtls_server.http.gate import (
-    AMBIGUOUS_PATH,
-    Answer,
-    has_body,
-    judge_route,
-)
+from mtls_server.http.gate import Answer, judge_route
 from mtls_server.http.graceful import DrainState
+from mtls_server.http.reply import Reply
 from mtls_server.http.strict import StrictProtocol
 from mtls_server.identity import Identity, Reason, Refusal, Tls
 from mtls_server.live import LiveConnections
@@ -37,6 +33,10 @@ TARGET: Final = "mtls.target"
 """Key in a scope of the request-target as it was judged, since ASGI cannot tell an empty query from none."""
 
 
+Respond = Callable[[Identity, str], Reply]
+"""Answers a request, of which it is told caller and method, without waiting for anything."""
+
+
 class Observer(Protocol):
     """Told of what an authenticated client is refused."""
 
@@ -50,25 +50,31 @@ class Observer(Protocol):
         """A request was answered to the end, so many seconds after its turn had come."""
 
 
+@dataclass(frozen=True)
+class Admission:
+    """What decides on a request before the application sees it."""
+
+    live: LiveConnections
+    observer: Observer
+    respond: Respond | None = None
+    """Answers instead of an application."""
+
+
 class PeerProtocol(StrictProtocol):
     """Serves judged peers only, by the newest judgement, and tells the application who calls.
 
     The transport offers ``mtls_peer`` (a `Peer`), ``ssl_object``, ``cipher`` and ``peername``.
     """
 
+    scheme = "https"
+
     def __init__(
-        self,
-        config: Config,
-        server_state: DrainState,
-        app_state: dict[str, Any],
-        live: LiveConnections,
-        observer: Observer,
+        self, config: Config, server_state: DrainState, app_state: dict[str, Any], admission: Admission
     ) -> None:
         super().__init__(config, server_state, app_state)
-        self._live = live
-        self._observer = observer
-        self._application = self.app
-        self._turn = 0.0
+        self._live = admission.live
+        self._observer = admission.observer
+        self._respond = admission.respond
         self._peer: Peer
         self._tls: Tls
         self._identity: Identity
@@ -80,7 +86,6 @@ class PeerProtocol(StrictProtocol):
         if self._exceeds_share:
             self.timeout_keep_alive = EXCESS_SECONDS
         super().connection_made(transport)
-        self.scheme = "https"
         self._peer = transport.get_extra_info("mtls_peer")
         if self._peer.identity is not None:
             version, cipher = (
@@ -108,47 +113,38 @@ class PeerProtocol(StrictProtocol):
             self.finish()
         return None
 
-    def on_response_complete(self) -> None:
+    def end_turn(self) -> None:
         """Tell how long the answer took."""
-        self._observer.request_answered(self.loop.time() - self._turn)
-        super().on_response_complete()
+        self._observer.request_answered(self.loop.time() - self.turn)
+        super().end_turn()
 
     def judge(self) -> Answer | None:
-        """Refuse the peer before its request, or add it to the scope."""
+        """Refuse the peer before its request."""
         if self._live.pending:
             self._live.settle(cast("TlsTransport", self.transport))
         refusal = self._peer.refusal or (_EXCESS if self._exceeds_share else None)
         if refusal is None:
-            return super().judge() or self._judge_request()
+            return super().judge()
         self._observer.peer_refused(self.transport.get_extra_info("peername"), self._peer.leaf, refusal)
         return Answer(503 if refusal is _EXCESS else 403, refusal.reason, refusal.message)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._turn = self.loop.time()
-        super()._start_asgi_task(cycle, app)
-
-    def _judge_request(self) -> Answer | None:
-        """Pass the request on with the peer in its scope, or to what refuses it when it is its turn."""
-        path = canonical_path(self.url)
-        if path is None:
-            return AMBIGUOUS_PATH
-        self.scope["state"]["mtls"] = self._identity
-        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
-        self.scope[TARGET] = self.url  # type: ignore[typeddict-unknown-key]
-        self.app = self._application
+    def reply_at_once(self) -> Reply | None:
+        """Refuse what no route lets pass; what remains the backend may answer itself."""
         routes = self._live.generation.authorisation.routes
-        return self._judge_route(routes, path) if routes.count else None
+        refused = judge_route(routes, self._identity, self.method, self.path)
+        if refused is not None:
+            answer, route = refused
+            self._observer.request_refused(answer.reason, route)
+            return answer.reply()
+        return self._respond(self._identity, self.method) if self._respond is not None else None
 
-    def _judge_route(self, routes: Routes, path: str) -> Answer | None:
-        refused = judge_route(routes, self._identity, self.parser.get_method().decode(), path)
-        if refused is None:
-            return None
-        answer, route = refused
-        self._observer.request_refused(answer.reason, route)
-        if self.parser.should_upgrade():
-            return answer
-        self.app = answer.application(close=has_body(self.headers))
-        return None
+    def scope(self) -> HTTPScope:
+        """Tell the application also who calls."""
+        scope = super().scope()
+        scope["state"]["mtls"] = self._identity
+        scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        scope[TARGET] = self.url  # type: ignore[typeddict-unknown-key]
+        return scope
 
 
 def tls_extension(peer: Peer, identity: Identity, tls: Tls) -> dict[str, object]:

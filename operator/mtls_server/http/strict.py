@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, made strict: what is malformed, too large or misleading goes no further."""
+"""HTTP that is strict: what is malformed, too large or misleading goes no further."""
 
 import asyncio
 from collections import deque
@@ -10,17 +10,22 @@ from uvicorn._types import HTTPScope
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from mtls_server.authorization.paths import canonical_path
+from mtls_server.http.exchange import Exchange
 from mtls_server.http.fields import misleads
 from mtls_server.http.gate import (
+    AMBIGUOUS_PATH,
     HEAD_TOO_LARGE,
     MALFORMED,
     MAX_HEAD_BYTES,
     NO_UPGRADE,
     Answer,
+    has_body,
     judge_head,
     opens_websocket,
 )
-from mtls_server.http.graceful import GracefulProtocol
+from mtls_server.http.graceful import DrainState, GracefulProtocol
+from mtls_server.http.reply import Reply
 
 MAX_PIPELINED: Final = 32
 """Requests of one connection that wait behind the one being answered."""
@@ -43,21 +48,37 @@ class StrictProtocol(GracefulProtocol):
     A client that pipelines too many requests loses its connection.
     """
 
+    scheme = "http"
     _answer = MALFORMED
     _unfinished = 0
     _advanced = False
+    _in_body = False
+    _awaits_leave = False
+
+    def __init__(self, config: Config, server_state: DrainState, app_state: dict[str, Any]) -> None:
+        super().__init__(config, server_state, app_state)
+        self.parser = httptools.HttpRequestParser(self)
+        # What comes after a request that ends the connection is not that request's failure.
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.version = self.method = ""
+        self.url = b""
+        self.path = ""
+        """What the target names."""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.client: tuple[str, int] | None = None
+        self.server: tuple[str, int] | None = None
+        self._opening: HTTPScope
+        """Of the request that opens a WebSocket."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request's head no longer than for a later one's."""
+        """Note between whom."""
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        self.client, self.server = _address(transport, "peername"), _address(transport, "sockname")
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of the timer, which uvicorn forgets where the connection was reset."""
-        self._unset_keepalive_if_required()
-        super().connection_lost(exc)
+    def connection_lost(self, error: Exception | None) -> None:
+        """Let go of the parser, which holds on to this protocol."""
+        super().connection_lost(error)
+        del self.parser
 
     def data_received(self, data: bytes) -> None:
         """Parse, and bound what the parser may hold back: an unfinished head, field or trailer."""
@@ -78,75 +99,143 @@ class StrictProtocol(GracefulProtocol):
         if self._unfinished > MAX_HEAD_BYTES:
             self.refuse(HEAD_TOO_LARGE)
 
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        self.head_begun = True
+        self._awaits_leave = False
+        self.url = b""
+        self.headers = []
+
+    def on_url(self, piece: bytes) -> None:
+        """Gather the target."""
+        self.url += piece
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Gather the fields."""
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._awaits_leave = True
+        self.headers.append((name, value))
+
     def on_headers_complete(self) -> None:
-        """Let the request pass, or stop the parser; until now the timer of uvicorn bounded a slow head."""
-        self._unset_keepalive_if_required()
+        """Pass the request on, answer it, or stop the parser; until now the idle time bounded a slow head."""
         self._advanced = True
+        self.version, self.method = self.parser.get_http_version(), self.parser.get_method().decode()
         answer = self.judge()
         if answer is not None:
             self._answer = answer
             raise _RefusedRequestError
         if len(self.pipeline) == MAX_PIPELINED:  # no answer can be told, as others are due before it
             raise _RefusedRequestError
-        self.headers[:] = [field for field in self.headers if not misleads(field[0])]
-        super().on_headers_complete()
+        reply = self.reply_at_once()
+        if reply is None or self.is_answering():
+            self._pass_on(reply)
+        else:
+            self.reply(reply, is_head=self.method == "HEAD", keep_alive=self._keeps_alive(reply))
         self.headers = _DROPPED_TRAILERS
+        self._in_body = True
 
-    def on_body(self, body: bytes) -> None:
-        """Note that the parser holds nothing back."""
+    def on_body(self, piece: bytes) -> None:
+        """Pass it on; the parser holds nothing back."""
         self._advanced = True
-        super().on_body(body)
+        self.add_body(piece)
 
     def on_message_complete(self) -> None:
         """Note that the parser holds nothing back."""
         self._advanced = True
-        super().on_message_complete()
+        self._in_body = False
+        self.end_body()
 
     def judge(self) -> Answer | None:
-        """Return the answer to a request that must not reach the application."""
+        """Return the answer to a request that must not reach the application, and ends the connection."""
         if self.parser.should_upgrade() and not self._may_upgrade():
             return NO_UPGRADE
-        return judge_head(self.parser.get_http_version(), self.url, self.headers)
+        answer = judge_head(self.version, self.url, self.headers)
+        if answer is not None:
+            return answer
+        path = canonical_path(self.url)
+        if path is None:
+            return AMBIGUOUS_PATH
+        self.path = path
+        return None
+
+    def reply_at_once(self) -> Reply | None:
+        """Return what is answered instead of the application, and does not end the connection."""
+        return None
+
+    def scope(self) -> HTTPScope:
+        """Tell the application about a request."""
+        target, _, query = self.url.partition(b"?")
+        if not target.startswith(b"/"):
+            target = target[target.index(b"/", len(b"https://")) :]
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": self.version,
+            "method": self.method,
+            "scheme": self.scheme,
+            "path": self.path,
+            "raw_path": target,
+            "query_string": query,
+            "root_path": "",
+            "headers": [field for field in self.headers if not misleads(field[0])],
+            "client": self.client,
+            "server": self.server,
+            "state": self.app_state.copy(),
+        }
+
+    def refuse(self, answer: Answer) -> None:
+        """Answer and close; without a word where a response has begun or ended, or an earlier one is due."""
+        if self.awaits_first_answer() or not (self._in_body or self.is_answering()):
+            is_head = self.parser.get_method() == b"HEAD"
+            self.transport.write(
+                answer.reply().encode(self.server_state.date, with_body=not is_head, close=True)
+            )
+        self.transport.close()
+
+    def _pass_on(self, reply: Reply | None) -> None:
+        """Pass a request to the application, or to one that gives the reply when it is its turn."""
+        scope = self.scope()
+        if self.parser.should_upgrade():
+            self._opening = scope
+            return
+        application = self.config.loaded_app if reply is None else reply.application(close=False)
+        keep_alive = self._keeps_alive(reply)
+        self.begin(Exchange(self, application, scope, keep_alive=keep_alive, awaits_leave=self._awaits_leave))
+
+    def _keeps_alive(self, reply: Reply | None) -> bool:
+        """Tell whether the connection goes on: with a reply nobody takes a body."""
+        keep_alive = self.version == "1.1" and self.parser.should_keep_alive()
+        return keep_alive and (reply is None or not (has_body(self.headers) or self.parser.should_upgrade()))
 
     def handle_websocket_upgrade(self) -> None:
         """Give the connection to the backend's protocol for WebSockets, with the request that opens one."""
-        path, _, query = self.url.partition(b"?")
-        self.scope["raw_path"], self.scope["query_string"] = path, query  # which uvicorn leaves out
-        take_over = cast("TakeOver", self.ws_protocol_class)
-        protocol = take_over(self.config, self.server_state, self.app_state, self.scope)
-        self.connections.discard(self)
+        take_over = cast("TakeOver", self.config.ws_protocol_class)
+        protocol = take_over(self.config, self.server_state, self.app_state, self._opening)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
 
     def _upgrade(self, early: bytes) -> None:
-        """Upgrade, unless the client says more before it may (RFC 6455 §4.1)."""
+        """Upgrade, unless the request was answered, or the client says more before it may (RFC 6455 §4.1)."""
+        if self.transport.is_closing():
+            return
         if early:
             self.refuse(MALFORMED)
             return
         self.stop_timer()
+        self.connections.discard(cast("Any", self))
         self.handle_websocket_upgrade()
 
     def _may_upgrade(self) -> bool:
         return (
-            self.ws_protocol_class is not None
-            and not self._is_answering()
-            and self.parser.get_http_version() == "1.1"
-            and self.parser.get_method() == b"GET"
+            self.config.ws_protocol_class is not None
+            and not self.is_answering()
+            and self.version == "1.1"
+            and self.method == "GET"
             and opens_websocket(self.url, self.headers)
         )
 
-    def _should_upgrade(self) -> bool:
-        """What must not upgrade was refused already."""
-        return True
 
-    def refuse(self, answer: Answer) -> None:
-        """Answer and close; without a word where a response has begun, or an earlier one is due."""
-        if not self._is_answering() or self._awaits_first_answer():
-            is_head = self.parser.get_method() == b"HEAD"
-            self.transport.write(answer.encode(with_body=not is_head))
-        self.transport.close()
-
-    def _awaits_first_answer(self) -> bool:
-        """Tell whether the request whose body is being read has no response yet."""
-        cycle = self.cycle
-        return cycle is self._answering and cycle.more_body and not cycle.response_started
+def _address(transport: asyncio.Transport, name: str) -> tuple[str, int] | None:
+    address = transport.get_extra_info(name)
+    return address and (address[0], address[1])

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import h11
+from uvicorn._types import HTTPScope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mtls_server.authorization.paths import canonical_path
 from mtls_server.backends.upstream.caller import caller_fields
@@ -20,7 +20,7 @@ from mtls_server.backends.wsgi.environ import environ_of
 from mtls_server.files.material import Peer
 from mtls_server.http.gate import Answer
 from mtls_server.http.graceful import DrainState
-from mtls_server.http.peer import PeerProtocol
+from mtls_server.http.peer import Admission, PeerProtocol
 from mtls_server.live import LiveConnections
 from tests.fuzz.choices import Choices
 from tests.fuzz.target import Target
@@ -79,8 +79,14 @@ class Gate(PeerProtocol):
     def judge(self) -> Answer | None:
         answer = super().judge()
         if answer is None:
-            self.seen.append(Passed(self.url, self.scope, list(self.headers)))
+            line = {"http_version": self.version, "method": self.method}
+            self.seen.append(Passed(self.url, line, list(self.headers)))
         return answer
+
+    def scope(self) -> HTTPScope:
+        scope = super().scope()
+        self.seen[-1].scope = scope
+        return scope
 
 
 @dataclass(eq=False)
@@ -143,7 +149,7 @@ class Silent:
 
 
 class Failures(logging.Handler):
-    """Keeps what uvicorn only logs."""
+    """Keeps what is only logged."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -174,12 +180,10 @@ SEEN: list[Gate] = []
 SILENT: Any = Silent()
 FAILURES = Failures()
 LOOP = asyncio.new_event_loop()
-CONFIG = Config(
-    application, http=HttpToolsProtocol, ws="none", lifespan="off", log_config=None, access_log=False
-)
+CONFIG = Config(application, http=PeerProtocol, ws="none", lifespan="off", log_config=None, access_log=False)
 CONFIG.load()
 LOOP.set_exception_handler(lambda _loop, context: FAILURES.records.append(str(context)))
-logging.getLogger("uvicorn.error").addHandler(FAILURES)
+logging.getLogger("mtls_server").addHandler(FAILURES)
 
 
 def check(data: bytes) -> None:
@@ -211,8 +215,8 @@ def cut(stream: bytes, lengths: list[int]) -> Iterator[bytes]:
 async def converse(transport: Transport, pieces: list[bytes], *, websockets: bool, half_close: bool) -> Gate:
     live = LiveConnections(SILENT)
     live.generation = GENERATION
-    gate = Gate(CONFIG, DrainState(), {}, live, SILENT)
-    gate.ws_protocol_class = TakenOver if websockets else None
+    CONFIG.ws_protocol_class = TakenOver if websockets else None
+    gate = Gate(CONFIG, DrainState(), {}, Admission(live, SILENT))
     SEEN[:] = [gate]
     transport.set_protocol(gate)
     gate.connection_made(transport)
@@ -276,7 +280,7 @@ def has_one_reading(passed: Passed) -> None:
 
 def names_nobody_else(passed: Passed) -> None:
     scope = passed.scope
-    if "path" not in scope:  # it opens a WebSocket
+    if "path" not in scope:  # no application sees it
         return
     assert not [name for name, _ in scope["headers"] if FORGED.match(name)]
     assert not [variable for variable in environ_of(scope, io.BytesIO()) if FORGED_VARIABLE.match(variable)]

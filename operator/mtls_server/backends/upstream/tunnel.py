@@ -7,7 +7,6 @@ from typing import Any, Final, cast
 
 from uvicorn._types import HTTPScope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from mtls_server.authorization.routes import Routes
@@ -21,6 +20,7 @@ from mtls_server.backends.upstream.response import ResponseHead
 from mtls_server.backends.upstream.telemetry import UpstreamTelemetry
 from mtls_server.backends.websocket import CLOSE_SECONDS, POLICY_VIOLATION, still_permitted
 from mtls_server.files.material import Peer
+from mtls_server.http.response import STATUS_LINES
 
 GOING_AWAY: Final = 1001
 """RFC 6455 §7.4.1."""
@@ -188,4 +188,4 @@ class FarSide(asyncio.Protocol):
 
 def _encode(head: ResponseHead, framing: bytes) -> bytes:
     fields = b"".join(b"%b: %b\r\n" % field for field in response_fields(head.status, head.fields))
-    return b"%b%b%b\r\n" % (STATUS_LINE[head.status], fields, framing)
+    return b"%b%b%b\r\n" % (STATUS_LINES[head.status], fields, framing)

@@ -1,0 +1,218 @@
+"""One request and its response, as an ASGI application sees them (HTTP, version 2.3)."""
+
+import asyncio
+import logging
+from typing import Final, Protocol, cast
+
+from uvicorn._types import (
+    ASGI3Application,
+    ASGIReceiveEvent,
+    ASGISendEvent,
+    HTTPResponseBodyEvent,
+    HTTPResponseStartEvent,
+    HTTPScope,
+)
+
+from mtls_server.http.gate import Answer
+from mtls_server.http.response import LAST_CHUNK, encode_chunk, encode_head
+
+LOGGER: Final = logging.getLogger("mtls_server")
+MAX_BODY_WAITING: Final = 1 << 16
+"""Bytes of a request's body that wait for the application before no more is read."""
+FAILED: Final = Answer(500, "application_failed", "the application failed; its error is logged")
+_BODILESS: Final = {204, 304}
+
+
+class Connection(Protocol):
+    """What an exchange is part of."""
+
+    transport: asyncio.Transport
+    writable: asyncio.Event | None
+    """None where more can be written, else set when it can."""
+    running: set["Exchange"]
+    """Those whose application is running, so that nobody collects them."""
+
+    def default_fields(self) -> bytes:
+        """Return fields of every response, encoded."""
+
+    def resume_reading(self) -> None:
+        """Read on."""
+
+    def end_turn(self) -> None:
+        """A response is complete."""
+
+
+class Exchange:
+    """Passes events between an application and the connection.
+
+    `keep_alive` says if the connection goes on after it, `more_body` if something of the request's body is
+    still to come, `started` if the response has begun, `complete` if nothing of it is still to come.
+    """
+
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_connection",
+        "_has_news",
+        "_head_only",
+        "_missing",
+        "_news",
+        "_task",
+        "application",
+        "awaits_leave",
+        "complete",
+        "disconnected",
+        "keep_alive",
+        "more_body",
+        "scope",
+        "started",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        application: ASGI3Application,
+        scope: HTTPScope,
+        *,
+        keep_alive: bool,
+        awaits_leave: bool,
+    ) -> None:
+        """Wait to be run.
+
+        Args:
+            connection: the response is written to its transport.
+            application: answers.
+            scope: of the request.
+            keep_alive: whether the client wants the connection to go on.
+            awaits_leave: whether the client sends the body only after ``100 Continue``.
+        """
+        self._connection = connection
+        self.application = application
+        self.scope = scope
+        self.keep_alive = keep_alive
+        self.awaits_leave = awaits_leave
+        self.more_body = True
+        self.disconnected = False
+        self.complete = False
+        self.started = False
+        self._body = bytearray()
+        self._has_news = False
+        self._news: asyncio.Event | None = None
+        self._task: asyncio.Task[None]
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run the application in a task."""
+        self._connection.running.add(self)
+        self._task = loop.create_task(self._run())
+
+    def add_body(self, piece: bytes) -> bool:
+        """Pass a piece of the request's body on, and tell whether more may come."""
+        self._body += piece
+        self._tell()
+        return len(self._body) <= MAX_BODY_WAITING
+
+    def end_body(self) -> None:
+        """Tell that nothing more is to come."""
+        self.more_body = False
+        self._tell()
+
+    def disconnect(self) -> None:
+        """Tell that the client has left."""
+        self.disconnected = True
+        self._tell()
+
+    async def _run(self) -> None:
+        try:
+            await self.application(self.scope, self._receive, self._send)
+            if not (self.complete or self.disconnected):
+                LOGGER.error("the application returned before its response was complete")
+                await self._fail()
+        except BaseException:
+            LOGGER.exception("the application failed")
+            await self._fail()
+        finally:
+            self._connection.running.discard(self)
+
+    async def _fail(self) -> None:
+        if self.started:
+            self._connection.transport.close()
+        else:
+            await FAILED.application(close=True)(self.scope, self._receive, self._send)
+
+    async def _receive(self) -> ASGIReceiveEvent:
+        transport = self._connection.transport
+        if self.awaits_leave and not transport.is_closing():
+            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.awaits_leave = False
+        if not (self.disconnected or self.complete):
+            self._connection.resume_reading()
+            await self._await_news()
+        if self.disconnected or self.complete:
+            return {"type": "http.disconnect"}
+        body = bytes(self._body)
+        self._body.clear()
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    async def _send(self, event: ASGISendEvent) -> None:
+        writable = self._connection.writable
+        if writable is not None and not self.disconnected:
+            await writable.wait()
+        if self.disconnected:
+            return
+        expected = "http.response.body" if self.started else "http.response.start"
+        if event["type"] != expected or self.complete:
+            raise RuntimeError(f"the application sent {event['type']} where that cannot be")
+        if self.started:
+            self._continue(cast("HTTPResponseBodyEvent", event))
+        else:
+            self._start(cast("HTTPResponseStartEvent", event))
+
+    def _start(self, event: HTTPResponseStartEvent) -> None:
+        status = event["status"]
+        self._head_only = self.scope["method"] == "HEAD" or status in _BODILESS
+        in_chunks = not self._head_only and self.scope["http_version"] == "1.1"
+        head = encode_head(
+            status,
+            event.get("headers", ()),
+            self._connection.default_fields(),
+            keep_alive=self.keep_alive,
+            chunked=in_chunks,
+        )
+        self.keep_alive, self._missing = head.keep_alive, head.length
+        self._chunked = in_chunks and head.length is None
+        self.awaits_leave = False
+        self.started = True
+        self._connection.transport.write(head.encoded)
+
+    def _continue(self, event: HTTPResponseBodyEvent) -> None:
+        piece, more = event.get("body", b""), event.get("more_body", False)
+        if not self._head_only:
+            self._write(piece, more=more)
+        if not more:
+            self.complete = True
+            self._tell()
+            if not self.keep_alive:
+                self._connection.transport.close()
+            self._connection.end_turn()
+
+    def _write(self, piece: bytes, *, more: bool) -> None:
+        if self._chunked:
+            piece = encode_chunk(piece) if more else encode_chunk(piece) + LAST_CHUNK
+        elif self._missing is not None:
+            self._missing -= len(piece)
+            if self._missing < 0 or (self._missing and not more):
+                raise RuntimeError("the response's body is not as long as its Content-Length says")
+        self._connection.transport.write(piece)
+
+    def _tell(self) -> None:
+        self._has_news = True
+        if self._news is not None:
+            self._news.set()
+
+    async def _await_news(self) -> None:
+        """Wait for something that `_receive` has not told yet; few applications need to."""
+        if not self._has_news:
+            self._news = self._news or asyncio.Event()
+            self._news.clear()
+            await self._news.wait()
+        self._has_news = False

@@ -1,0 +1,53 @@
+"""Whole responses that are known at once, so that no application is asked for them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+
+from mtls_server.http.response import STATUS_LINES, Field
+
+_JSON: Final[Sequence[Field]] = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A response that a JSON document makes."""
+
+    status: int
+    body: bytes
+    """The document, encoded."""
+    fields: tuple[Field, ...] = ()
+    """What the head says beside type and length."""
+
+    def encode(self, defaults: bytes = b"", *, with_body: bool = True, close: bool) -> bytes:
+        """Return the whole response.
+
+        Args:
+            defaults: further fields, encoded.
+            with_body: not for HEAD.
+            close: whether the connection ends with it.
+        """
+        return b"".join(
+            (
+                STATUS_LINES[self.status],
+                defaults,
+                b"content-type: application/json\r\ncache-control: no-store\r\n",
+                *(b"%b: %b\r\n" % field for field in self.fields),
+                b"connection: close\r\n" if close else b"",
+                b"content-length: %d\r\n\r\n" % len(self.body),
+                self.body if with_body else b"",
+            )
+        )
+
+    def application(self, *, close: bool) -> ASGI3Application:
+        """Return an ASGI application that gives this response, and perhaps closes the connection."""
+        headers = [*_JSON, *self.fields, (b"content-length", b"%d" % len(self.body))]
+        if close:
+            headers.append((b"connection", b"close"))
+
+        async def answer(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+            await send({"type": "http.response.start", "status": self.status, "headers": headers})
+            await send({"type": "http.response.body", "body": self.body})
+
+        return answer
