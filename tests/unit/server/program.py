@@ -22,7 +22,8 @@ from tests.unit.server.conftest import World
 from tests.unit.server.kubelet import deliver
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 10.0
+PATIENCE = 60.0
+"""Seconds; a server that does nothing for so long is broken, however busy the machine is."""
 
 
 class Lines:
