@@ -98,7 +98,7 @@ class GracefulProtocol(asyncio.Protocol):
         is_next = not self.is_answering()
         self._newest = exchange
         if is_next:
-            self._start(exchange)
+            self.start(exchange)
         else:
             self._pause_reading()
             self.pipeline.append(exchange)
@@ -112,6 +112,13 @@ class GracefulProtocol(asyncio.Protocol):
         if close:
             self.transport.close()
         self.end_turn()
+
+    def start(self, exchange: Exchange) -> None:
+        """Let a request have its turn, and say in the response if the connection is to end with it."""
+        exchange.keep_alive = not self._is_last(keep_alive=exchange.keep_alive)
+        self._answering = exchange
+        self.turn = self.loop.time()
+        exchange.start(self.loop)
 
     def add_body(self, piece: bytes) -> None:
         """Pass a piece of the newest request's body on."""
@@ -132,7 +139,7 @@ class GracefulProtocol(asyncio.Protocol):
             return
         self.resume_reading()
         if self.pipeline:
-            self._start(self.pipeline.pop(0))
+            self.start(self.pipeline.pop(0))
         else:
             self._idle_since = self.loop.time()
             self._answering = self._newest = None  # many connections do little but wait
@@ -198,13 +205,6 @@ class GracefulProtocol(asyncio.Protocol):
         if not self._reading_paused:
             self._reading_paused = True
             self.transport.pause_reading()
-
-    def _start(self, exchange: Exchange) -> None:
-        """Say in the response if the connection is to end with it."""
-        exchange.keep_alive = not self._is_last(keep_alive=exchange.keep_alive)
-        self._answering = exchange
-        self.turn = self.loop.time()
-        exchange.start(self.loop)
 
     def _is_last(self, *, keep_alive: bool) -> bool:
         return not keep_alive or self._ending or self.server_state.draining
