@@ -23,6 +23,7 @@ from mtls_server.http.graceful import DrainState
 from mtls_server.http.peer import Admission, PeerProtocol
 from mtls_server.live import LiveConnections
 from tests.fuzz.choices import Choices
+from tests.fuzz.fields import Fields, as_h11_tells
 from tests.fuzz.target import Target
 from tests.fuzz.world import CALLER, CLIENT_AUTHORITY, GENERATION, PARTNER
 
@@ -50,7 +51,7 @@ class Read(NamedTuple):
 
     method: bytes
     target: bytes
-    headers: list[tuple[bytes, bytes]]
+    headers: Fields
     body: bytes | None
 
 
@@ -60,7 +61,7 @@ class Passed:
 
     target: bytes
     scope: Any
-    headers: list[tuple[bytes, bytes]]
+    headers: Fields
     body: bytes | None = None
 
 
@@ -302,7 +303,7 @@ def is_read_alike(seen: list[Passed], stream: bytes) -> None:
     """Another parser finds the same requests in it, as long as it reads at all."""
     for position, (passed, read) in enumerate(zip(seen, read_by_h11(stream), strict=False)):
         assert (passed.scope["method"].encode(), passed.target) == (read.method, read.target)
-        assert [(name, value.strip(b" \t")) for name, value in passed.headers] == read.headers
+        assert as_h11_tells(passed.headers) == read.headers
         if read.body is None:
             assert position == len(seen) - 1, "another request begins where the other one has not ended"
         assert passed.body in {None, read.body}

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.config import Config
 
@@ -172,6 +173,18 @@ async def test_a_body_may_come_slowly_and_its_answer_too() -> None:
             writer.write(piece)
             await asyncio.sleep(0.6)
         assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 204")
+        writer.close()
+
+
+@pytest.mark.parametrize("rest", [b"nonsense\r\n", b"0\r\n" + b"A: b\r\n" * 20_000])
+async def test_a_request_that_is_answered_before_it_goes_wrong_gets_no_other_answer(rest: bytes) -> None:
+    async with serving(keep_alive=60) as served:
+        reader, writer = await served.connect()
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+        writer.write(rest)
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 30) == b""
         writer.close()
 
 
