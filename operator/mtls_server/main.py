@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import ssl
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ except ImportError:
     from asyncio import SelectorEventLoop as EventLoop  # type: ignore[assignment]
 
 LOGGER: Final = logging.getLogger("mtls_server")
+ACCESS_LOG: Final = "MTLS_SERVER_ACCESS_LOG"
+"""For pods, whose command line is the operator's."""
+YES: Final = {"1", "true", "yes"}
 VERSIONS: Final = {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}
 
 
@@ -96,6 +100,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="COUNT",
         help="admit so many connections of one caller (default: half of those that there is room for)",
     )
+    parser.add_argument(
+        "--access-log",
+        action="store_true",
+        default=os.environ.get(ACCESS_LOG, "").lower() in YES,
+        help=f"write a line of JSON for each request to standard output (default: ${ACCESS_LOG}, or no)",
+    )
     commands.add_arguments(parser)
     return parser
 
@@ -110,4 +120,5 @@ def _options(given: argparse.Namespace) -> Options:
         drain=Drain(given.drain_delay, given.grace),
         backend=commands.build(given),
         caller_connections=given.caller_connections,
+        access_log=sys.stdout.buffer if given.access_log else None,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 from prometheus_client import CollectorRegistry
 from uvicorn._types import ASGI3Application
@@ -19,7 +19,9 @@ from mtls_server import admin
 from mtls_server.backends.commands import Backend
 from mtls_server.files.context import TlsSettings
 from mtls_server.files.watch import Watcher
+from mtls_server.http.access import AccessLog
 from mtls_server.http.graceful import DrainState
+from mtls_server.http.logged import LoggedProtocol
 from mtls_server.http.peer import Admission, PeerProtocol
 from mtls_server.live import LiveConnections
 from mtls_server.observe import Telemetry
@@ -52,6 +54,8 @@ class Options:
     backend: Backend
     caller_connections: int | None = None
     """None is half of those that there is room for."""
+    access_log: BinaryIO | None = None
+    """Takes a line for each request; None: nobody wants to know."""
 
 
 async def run(options: Options) -> None:
@@ -84,10 +88,13 @@ async def run(options: Options) -> None:
         await watcher.ready.wait()
         with _explained(options.host, options.port):
             sockets = bind(options.host, options.port, limits)
-        admission = Admission(live, telemetry, options.backend.respond)
-        protocol_factory = partial(PeerProtocol, config, state, app_state, admission)
+        told = (config, state, app_state, Admission(live, telemetry, options.backend.respond))
+        access = AccessLog(options.access_log) if options.access_log is not None else None
+        protocol_factory = partial(LoggedProtocol, *told, access) if access else partial(PeerProtocol, *told)
         listener = Listener(sockets, limits, watcher.current, protocol_factory, telemetry)
         listener.follow(live)
+        if access is not None:
+            listener.follow(access)
         readiness.listening = True
         LOGGER.info("serving", extra={"fields": {"port": sockets[0].getsockname()[1]}})
         await serve(listener, options.drain, readiness.drain, state.drain)

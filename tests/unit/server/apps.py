@@ -89,12 +89,14 @@ async def chat(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def busy(scope: Any, receive: Any, send: Any) -> None:
-    """Talks on WebSockets as `chat`, sends `/download` without end, and else is `mirror`."""
+    """Talks on WebSockets as `chat`, sends `/download` until its caller leaves, and else is `mirror`."""
     if scope["type"] == "websocket":
         await chat(scope, receive, send)
     elif scope["type"] == "http" and scope["path"] == "/download":
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        while True:
+        await read_body(receive)
+        leaving = asyncio.create_task(receive())
+        while not leaving.done():
             await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})
             await asyncio.sleep(0.01)
     else:

@@ -46,6 +46,7 @@ def revoking_billing(world: World) -> Policy:
 
 def change(program: Program, policy: Policy, *anchors: pki.Issued) -> None:
     """Deliver a renewed server certificate with another policy, and wait until it serves."""
+    assert program.port, "what was delivered before serves"
     number = len(program.logs.matching(event="generation_published")) + 1
     deliver_policy(program, policy, *anchors)
     program.logs.expect(event="generation_published", generation=number)
