@@ -51,8 +51,9 @@ def searching(target: Target, seconds: int, corpus: Path, found: Path) -> list[s
         (found / f"seed-{number}").write_bytes(seed)
     words = found.with_suffix(".dict")
     words.write_text("".join(f'"{quoted(word)}"\n' for word in target.words))
-    options = [f"-max_total_time={seconds}", f"-dict={words}", "-print_final_stats=1"]
-    return [*options, f"-artifact_prefix={found}-", str(found), str(corpus)]
+    # Parsers in C and Rust are not instrumented, so an input is worth keeping for more than its coverage.
+    options = ["-keep_seed=1", "-reduce_inputs=0", f"-max_total_time={seconds}", f"-dict={words}"]
+    return [*options, "-print_final_stats=1", f"-artifact_prefix={found}-", str(found), str(corpus)]
 
 
 def quoted(word: bytes) -> str:

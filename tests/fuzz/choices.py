@@ -1,9 +1,19 @@
 """Bytes read as choices, so that an input which is changed a little makes something that differs a little."""
 
+import random
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def sparse(count: int, size: int) -> list[bytes]:
+    """Return inputs, always the same, that choose the usual more often than not."""
+    chance = random.Random(size)
+    return [
+        bytes(chance.randrange(256) if chance.random() < 0.15 else 0 for _ in range(size))
+        for _ in range(count)
+    ]
 
 
 class Choices:

@@ -15,7 +15,7 @@ from mtls_server.files.material import Peer
 from mtls_server.identity import Identity, Reason, RefusedError, parse
 from mtls_server.tls.failures import read_presented
 from tests.fuzz import der, reference
-from tests.fuzz.choices import Choices
+from tests.fuzz.choices import Choices, sparse
 from tests.fuzz.target import Target
 from tests.fuzz.world import CALLER, CLIENT_AUTHORITY, GENERATION, GRANTED, PARTNER, STRANGER
 
@@ -122,7 +122,7 @@ def is_told_faithfully(identity: Identity, peer: Peer) -> None:
 TARGET = Target(
     check,
     seeds=[
-        b"",
+        *(bytes([number % 3, 0]) + seed for number, seed in enumerate(sparse(300, 60))),
         b"\x00\x03" + CALLER.der,
         *(bytes([issuer, 0]) + bytes(prefix) for issuer in range(3) for prefix in range(0, 60, 6)),
         *(

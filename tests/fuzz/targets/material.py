@@ -15,7 +15,7 @@ from mtls_server.files.checks import MaterialError
 from mtls_server.files.context import TlsSettings
 from mtls_server.files.material import Generation, build
 from tests.fuzz import der
-from tests.fuzz.choices import Choices
+from tests.fuzz.choices import Choices, sparse
 from tests.fuzz.target import Target
 from tests.fuzz.world import (
     CALLER,
@@ -179,6 +179,7 @@ def serves(generation: Generation, files: dict[str, bytes], settings: TlsSetting
 TARGET = Target(
     check,
     seeds=[
+        *(bytes([0, number % 2]) + seed for number, seed in enumerate(sparse(200, 80))),
         *(
             bytes([version, strict, served])
             for version in (0, 1)
