@@ -41,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mtls-server explain",
         description="Tells what the server would answer to a request, and which part of the policy decides.",
+        epilog="The exit status is 0 where the request reaches the application, 1 where it is refused, and 2"
+        " where nothing can be said.",
     )
     parser.add_argument(
         "--dir", type=Path, required=True, help=f"directory with {TRUST_ANCHORS}, {POLICY} and the rest"
@@ -51,9 +53,23 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="file of the caller's certificate (PEM) and then its intermediates; - is standard input",
     )
-    parser.add_argument("method", metavar="METHOD", help="such as GET")
-    parser.add_argument("target", metavar="PATH", help="such as /orders/1")
+    parser.add_argument("method", type=_method, metavar="METHOD", help="such as GET")
+    parser.add_argument("target", type=_target, metavar="PATH", help="such as /orders/1")
     return parser
+
+
+def _method(text: str) -> str:
+    if text.isascii() and text.isupper():
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is no method; write it in upper case, such as GET")
+
+
+def _target(text: str) -> str:
+    if text.isascii() and text.startswith("/"):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no path as a request has it; it begins with /, and what is not ASCII is percent-encoded"
+    )
 
 
 def _certificates(path: str) -> Sequence[x509.Certificate]:

@@ -94,6 +94,62 @@ def test_it_says_which_rule_decides(world: World, certs: Path, capsys: pytest.Ca
     assert "answer       403 denied, by rules[1]" in capsys.readouterr().out
 
 
+def test_a_rule_that_denies_wins_over_all_that_grants(
+    world: World, certs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = Rule(cn="billing", roles=("reader",)), Rule(uri=pki.BILLING_URI, deny=True)
+    write(certs, world, rules=rules)
+    assert ask(certs, pki.client(world.client_authority)) == 1
+    assert "answer       403 denied, by rules[1]" in capsys.readouterr().out
+
+
+def test_nobody_is_a_client_of_ours_by_the_word_of_another_source(
+    world: World, certs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(certs, world, rules=(Rule(cn="billing", roles=("reader",)),))
+    assert ask(certs, pki.client(PARTNER)) == 1
+    out = capsys.readouterr().out
+    assert "source       partner\n" in out
+    assert "answer       403 unknown_client, by default" in out
+
+
+@pytest.mark.parametrize(
+    ("request_line", "said"),
+    [
+        ("GET /a/b/c", "routes[1]: /a/** demands nothing"),
+        ("HEAD /a/b", "routes[0]: /a/* demands one of the roles reader"),
+        ("POST /a/b", "routes[1]: /a/** demands nothing"),
+        ("GET /a", "routes[1]: /a/** demands nothing"),
+    ],
+)
+def test_it_says_which_route_of_several_decides(
+    world: World, certs: Path, capsys: pytest.CaptureFixture[str], request_line: str, said: str
+) -> None:
+    write(certs, world, routes=(Route("/a/*", ("GET",), ("reader",)), Route("/a/**")))
+    method, target = request_line.split()
+    assert ask(certs, pki.client(world.client_authority), target, method) == 0
+    assert f"route        {said}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("request_line", "sentence"),
+    [
+        ("get /", "write it in upper case"),
+        ("GET orders/1", "it begins with /"),
+        ("GET /ordérs", "is percent-encoded"),
+        ("GET /\udcff", "is percent-encoded"),
+    ],
+)
+def test_what_is_no_request_is_misuse(
+    world: World, certs: Path, capsys: pytest.CaptureFixture[str], request_line: str, sentence: str
+) -> None:
+    method, target = request_line.split()
+    with pytest.raises(SystemExit) as ended:
+        ask(certs, pki.client(world.client_authority), target, method)
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
 def test_it_says_that_a_caller_is_revoked(
     world: World, certs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
