@@ -1,12 +1,15 @@
 """Who may send which requests: the policy's routes, compiled. The first route that matches decides."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Final, Self
 
 from mtls_server.contract import Route
 
+MAX_REMEMBERED: Final = 256
+"""Length of a path up to which it is remembered which route decides on it."""
 _METHOD: Final = re.compile(r"[A-Z]+")
 _SEGMENT: Final = re.compile(r"\*|[^/*%?#\\\x00-\x20\x7f]+")
 
@@ -94,6 +97,13 @@ class Routes:
             method: as received.
             path: canonical (`mtls_server.authorization.paths`); a slash at its end makes no difference.
         """
+        return self._recall(method, path) if len(path) <= MAX_REMEMBERED else self._find(method, path)
+
+    @cached_property
+    def _recall(self) -> Callable[[str, str], NumberedRoute | None]:
+        return lru_cache(1024)(self._find)
+
+    def _find(self, method: str, path: str) -> NumberedRoute | None:
         matching: list[NumberedRoute] = []
         nodes = [self.root]
         for segment in _segments(path):

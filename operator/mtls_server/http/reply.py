@@ -28,16 +28,17 @@ class Reply(msgspec.Struct, frozen=True):
             with_body: not for HEAD.
             close: whether the connection ends with it.
         """
-        return b"".join(
-            (
-                STATUS_LINES[self.status],
-                defaults,
-                b"content-type: application/json\r\ncache-control: no-store\r\n",
-                *(b"%b: %b\r\n" % field for field in self.fields),
-                b"connection: close\r\n" if close else b"",
-                b"content-length: %d\r\n\r\n" % len(self.body),
-                self.body if with_body else b"",
-            )
+        further = b"".join(b"%b: %b\r\n" % field for field in self.fields) if self.fields else b""
+        return (
+            b"%b%bcontent-type: application/json\r\ncache-control: no-store\r\n"
+            b"%b%bcontent-length: %d\r\n\r\n%b"
+        ) % (
+            STATUS_LINES[self.status],
+            defaults,
+            further,
+            b"connection: close\r\n" if close else b"",
+            len(self.body),
+            self.body if with_body else b"",
         )
 
     def application(self, *, close: bool) -> ASGI3Application:
