@@ -5,18 +5,18 @@ import errno
 import os
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from enum import Enum, auto
 from socket import IPPROTO_TCP, TCP_INFO
 from typing import Final, Protocol
 
+from mtls_server.tls.flow import FlowControl
 from mtls_server.tls.reader import Reader
+from mtls_server.tls.readiness import Blocked, Call, next_calls
 
 MAX_RECORD: Final = 1 << 14
 """The most plaintext in one record (RFC 8446 §5.1): a `recv` of this size leaves nothing in OpenSSL."""
 MAX_SEND: Final = 1 << 16
 TCP_CLOSE: Final = b"\x07"
 """The first byte of the kernel's ``struct tcp_info``, its state, after RST or a timeout."""
-HIGH_WATER: Final = 1 << 16
 
 _ASKED: Final[Mapping[str, Callable[[ssl.SSLSocket], object]]] = {
     "cipher": ssl.SSLSocket.cipher,
@@ -27,44 +27,6 @@ _ASKED: Final[Mapping[str, Callable[[ssl.SSLSocket], object]]] = {
 """What the socket itself is asked for, while it lives, because few want to know."""
 
 
-class Blocked(Enum):
-    """The one call that OpenSSL wants repeated before any other, and what to wait for."""
-
-    NO = auto()
-    SEND_UNTIL_WRITABLE = auto()
-    SEND_UNTIL_READABLE = auto()
-    RECV_UNTIL_WRITABLE = auto()
-
-
-class Call(Enum):
-    """What the transport does when its descriptor is ready."""
-
-    RECEIVE = auto()
-    FLUSH = auto()
-
-
-def next_calls(blocked: Blocked, *, reading: bool, writing: bool) -> tuple[Call | None, Call | None]:
-    """Decide what to do when the descriptor is readable, and when it is writable; None: do not wait for it.
-
-    While a call must be repeated nothing else is done: a `recv` could meet a KeyUpdate, whose answer would
-    spoil the bytes of a pending `send`.
-
-    Args:
-        blocked: the call to be repeated.
-        reading: the protocol takes data.
-        writing: there is something to send.
-    """
-    match blocked:
-        case Blocked.NO:
-            return Call.RECEIVE if reading else None, Call.FLUSH if writing else None
-        case Blocked.SEND_UNTIL_WRITABLE:
-            return None, Call.FLUSH
-        case Blocked.SEND_UNTIL_READABLE:
-            return Call.FLUSH, None
-        case Blocked.RECV_UNTIL_WRITABLE:
-            return None, Call.RECEIVE
-
-
 class Lost(Protocol):
     """Takes the socket back when the protocol has lost the connection."""
 
@@ -72,7 +34,7 @@ class Lost(Protocol):
         """Close the socket; `linger`: bytes are under way that should still reach the peer."""
 
 
-class TlsTransport(asyncio.Transport):
+class TlsTransport(FlowControl):
     """The connection of an authenticated client.
 
     Writes of one pass of the event loop leave in one `send`. A `send` takes all or nothing, and is
@@ -85,17 +47,12 @@ class TlsTransport(asyncio.Transport):
 
     __slots__ = (
         "_blocked",
-        "_buffer",
         "_closing",
         "_eof",
         "_flush_scheduled",
-        "_high",
         "_loop",
         "_lost",
-        "_low",
         "_paused",
-        "_protocol",
-        "_protocol_paused",
         "_released",
         "_tls",
         "_undelivered",
@@ -119,19 +76,15 @@ class TlsTransport(asyncio.Transport):
             extra: what `get_extra_info` answers beyond what the socket knows.
             lost: called once, after the protocol's ``connection_lost``.
         """
-        super().__init__({**extra, "socket": tls, "ssl_object": tls, "sslcontext": tls.context})
+        super().__init__(protocol, {**extra, "socket": tls, "ssl_object": tls, "sslcontext": tls.context})
         self._loop = asyncio.get_running_loop()
         self._tls = tls
-        self._protocol = protocol
         self._lost = lost
-        self._buffer = bytearray()
-        self._low, self._high = HIGH_WATER // 4, HIGH_WATER
         self._blocked = Blocked.NO
         self._when_readable: Call | None = None
         self._when_writable: Call | None = None
         self._flush_scheduled = False
         self._paused = False
-        self._protocol_paused = False
         self._undelivered = b""
         self._eof = False
         self._closing = False
@@ -156,22 +109,6 @@ class TlsTransport(asyncio.Transport):
         if asked is not None:
             return default if self._released else asked(self._tls)
         return super().get_extra_info(name, default)
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Let another protocol take over.
-
-        Raises:
-            TypeError: it is not a stream protocol.
-        """
-        if not isinstance(protocol, asyncio.Protocol):
-            msg = f"{protocol!r} takes no stream of bytes; pass an asyncio.Protocol"
-            raise TypeError(msg)
-        self._protocol = protocol
-        self._protocol_paused = False  # told with its first write, if that is too much
-
-    def get_protocol(self) -> asyncio.Protocol:
-        """Return the protocol in charge."""
-        return self._protocol
 
     def is_closing(self) -> bool:
         """Tell whether the transport takes no more writes."""
@@ -254,31 +191,6 @@ class TlsTransport(asyncio.Transport):
         """Refuse, as asyncio's own TLS transport does."""
         raise NotImplementedError
 
-    def get_write_buffer_size(self) -> int:
-        """Return the number of bytes not yet sent."""
-        return len(self._buffer)
-
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        """Return the low and the high limit in bytes."""
-        return self._low, self._high
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set when the protocol is paused and resumed, in bytes; the defaults are asyncio's.
-
-        Raises:
-            ValueError: not ``0 <= low <= high``.
-        """
-        if high is None:
-            high = HIGH_WATER if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not 0 <= low <= high:
-            msg = f"low ({low}) must be at least 0 and at most high ({high})"
-            raise ValueError(msg)
-        self._low, self._high = low, high
-        if len(self._buffer) > high:
-            self._pause_protocol()
-
     def _schedule_flush(self) -> None:
         if not self._flush_scheduled and self._when_writable is None and self._blocked is Blocked.NO:
             self._flush_scheduled = True
@@ -315,11 +227,6 @@ class TlsTransport(asyncio.Transport):
             with memoryview(self._buffer) as gathered, gathered[:MAX_SEND] as piece:
                 self._tls.send(piece)
             del self._buffer[:MAX_SEND]
-
-    def _pause_protocol(self) -> None:
-        if not self._protocol_paused:
-            self._protocol_paused = True
-            self._protocol.pause_writing()
 
     def _resume_protocol(self) -> None:
         if not self._released:

@@ -10,7 +10,8 @@ from typing import ClassVar
 import pytest
 
 from mtls_server.files.material import Generation
-from mtls_server.tls.transport import MAX_RECORD, MAX_SEND, Blocked, Call, TlsTransport, next_calls
+from mtls_server.tls.readiness import Blocked, Call, next_calls
+from mtls_server.tls.transport import MAX_RECORD, MAX_SEND, TlsTransport
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.tls.conftest import Serve
