@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any, cast
 
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
@@ -73,10 +74,10 @@ class LoggedProtocol(PeerProtocol):
         transport = self.transport
         counted = _Counted(transport)
         line = self._line("websocket", self._identity, self.method, self.url)
-        start = self.loop.time()
+        start = perf_counter()
 
         def end() -> Line:
-            line.time, line.duration = _now(), round(self.loop.time() - start, 6)
+            line.time, line.duration = _now(), round(perf_counter() - start, 6)
             line.status, line.bytes = counted.status, counted.bytes
             return line
 
@@ -88,7 +89,7 @@ class LoggedProtocol(PeerProtocol):
         application, scope = exchange.application, exchange.scope
         target: bytes = scope[TARGET]  # type: ignore[typeddict-item]
         line = self._line("request", scope["state"]["mtls"], scope["method"], target)
-        start = self.loop.time()
+        start = perf_counter()
 
         async def logged(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             async def pass_on(event: ASGISendEvent) -> None:
@@ -112,7 +113,7 @@ class LoggedProtocol(PeerProtocol):
         return logged
 
     def _end(self, exchange: Exchange, line: Line, start: float) -> None:
-        line.time, line.duration = _now(), round(self.loop.time() - start, 6)
+        line.time, line.duration = _now(), round(perf_counter() - start, 6)
         if exchange.complete or exchange.started:
             line.aborted = not exchange.complete
         elif self._refused_midway is not None:

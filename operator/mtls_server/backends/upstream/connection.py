@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Final, cast
 
 from mtls_server.backends.upstream.deadline import Deadline
@@ -72,7 +73,7 @@ class Connection(asyncio.Protocol):
         self._request = request
         self._response = Response(to_head=request.is_head, may_switch=request.opens_websocket)
         self._request_sent = False
-        self._begun = self._loop.time()
+        self._begun = perf_counter()
         self._telemetry.request_begun(kept=self.has_served)
         self._transport.write(request.head)
         if request.body is Body.NONE:
@@ -105,7 +106,7 @@ class Connection(asyncio.Protocol):
         while response.head is None:
             await self._more()
         self._allow(None)
-        self._telemetry.response_begun(self._loop.time() - self._begun)
+        self._telemetry.response_begun(perf_counter() - self._begun)
         return response.head
 
     async def read(self) -> tuple[bytes, bool]:
