@@ -4,7 +4,6 @@ import ssl
 from collections.abc import Iterator
 
 import pytest
-from cryptography import x509
 
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
@@ -78,36 +77,6 @@ def test_responses_carry_the_date_and_no_server_name(program: Program) -> None:
     headers = program.get().headers
     assert headers["date"].endswith(" GMT")
     assert "server" not in headers
-
-
-@pytest.mark.parametrize(
-    ("bent", "reason"),
-    [
-        ({"uri": pki.BILLING_URI + "x"}, "unknown_client"),
-        ({"usages": None}, "no_client_auth"),
-        ({"uri": "spiffe://Cluster.local/a"}, "bad_spiffe_id"),
-    ],
-)
-def test_a_peer_that_only_we_can_refuse_gets_403_and_an_orderly_end(
-    program: Program, world: World, bent: dict[str, object], reason: str
-) -> None:
-    before = calls(program)
-    caller = pki.client(world.client_authority, **bent)  # type: ignore[arg-type]
-    with program.connect(caller) as connection:
-        answer = connection.get()
-        assert (answer.status, answer.reason) == (403, reason)
-        assert answer.headers["connection"] == "close"
-        assert connection.ends_with_close_notify()
-    assert calls(program) == before + 1
-    line = program.logs.expect(event="peer_refused", reason=reason)
-    assert line["certificate"]["serial"] == f"{caller.certificate.serial_number:x}"
-    assert f'mtls_server_refused_peers_total{{reason="{reason}"}} 1.0' in program.ask_admin("/metrics")[1]
-
-
-def test_two_uris_get_403(program: Program, world: World) -> None:
-    uris = [x509.UniformResourceIdentifier(uri) for uri in (pki.BILLING_URI, pki.BILLING_URI)]
-    with program.connect(pki.leaf(world.client_authority, names=uris)) as connection:
-        assert connection.get().reason == "several_uris"
 
 
 def test_a_refused_peer_is_answered_even_if_its_request_is_nonsense(program: Program, world: World) -> None:
