@@ -1,7 +1,6 @@
 """An HTTP connection from its first request to its end, which fails no request that has begun."""
 
 import asyncio
-from time import perf_counter
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -38,6 +37,27 @@ class GracefulProtocol(asyncio.Protocol):
     a connection; requests do not touch it.
     """
 
+    __slots__ = (
+        "_answering",
+        "_ending",
+        "_idle_since",
+        "_newest",
+        "_reading_paused",
+        "app_state",
+        "config",
+        "connections",
+        "head_begun",
+        "loop",
+        "pipeline",
+        "running",
+        "server_state",
+        "timeout_keep_alive",
+        "timeout_keep_alive_task",
+        "transport",
+        "turn",
+        "writable",
+    )
+
     def __init__(self, config: Config, server_state: DrainState, app_state: dict[str, Any]) -> None:
         self.config = config
         self.server_state = server_state
@@ -53,7 +73,7 @@ class GracefulProtocol(asyncio.Protocol):
         """Requests that wait behind the one being answered."""
         self.head_begun = False
         self.turn = 0.0
-        """When the turn came of the request being answered, by a finer clock than the loop's."""
+        """Loop time when the turn of the request came that is being answered."""
         self._answering: Exchange | None = None
         self._newest: Exchange | None = None
         self._ending = False
@@ -107,7 +127,7 @@ class GracefulProtocol(asyncio.Protocol):
     def reply(self, reply: Reply, *, is_head: bool, keep_alive: bool) -> None:
         """Answer the newest request at once; none before it is being answered."""
         self.head_begun = False
-        self.turn = perf_counter()
+        self.turn = self.loop.time()
         close = self._is_last(keep_alive=keep_alive)
         self.transport.write(reply.encode(self.server_state.date, with_body=not is_head, close=close))
         if close:
@@ -118,7 +138,7 @@ class GracefulProtocol(asyncio.Protocol):
         """Let a request have its turn, and say in the response if the connection is to end with it."""
         exchange.keep_alive = not self._is_last(keep_alive=exchange.keep_alive)
         self._answering = exchange
-        self.turn = perf_counter()
+        self.turn = self.loop.time()
         exchange.start(self.loop)
 
     def add_body(self, piece: bytes) -> None:

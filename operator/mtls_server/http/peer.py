@@ -5,7 +5,6 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from time import perf_counter
 from typing import Any, Final, Protocol, cast
 
 import msgspec
@@ -69,6 +68,17 @@ class PeerProtocol(StrictProtocol):
 
     scheme = "https"
 
+    __slots__ = (
+        "_exceeds_share",
+        "_extensions",
+        "_identity",
+        "_live",
+        "_observer",
+        "_peer",
+        "_respond",
+        "_tls",
+    )
+
     def __init__(
         self, config: Config, server_state: DrainState, app_state: dict[str, Any], admission: Admission
     ) -> None:
@@ -116,7 +126,7 @@ class PeerProtocol(StrictProtocol):
 
     def end_turn(self) -> None:
         """Tell how long the answer took."""
-        self._observer.request_answered(perf_counter() - self.turn)
+        self._observer.request_answered(self.loop.time() - self.turn)
         super().end_turn()
 
     def judge(self) -> Answer | None:

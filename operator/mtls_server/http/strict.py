@@ -49,11 +49,23 @@ class StrictProtocol(GracefulProtocol):
     """
 
     scheme = "http"
-    _answer = MALFORMED
-    _unfinished = 0
-    _advanced = False
-    _in_body = False
-    _awaits_leave = False
+
+    __slots__ = (
+        "_advanced",
+        "_answer",
+        "_awaits_leave",
+        "_in_body",
+        "_opening",
+        "_unfinished",
+        "client",
+        "headers",
+        "method",
+        "parser",
+        "path",
+        "server",
+        "url",
+        "version",
+    )
 
     def __init__(self, config: Config, server_state: DrainState, app_state: dict[str, Any]) -> None:
         super().__init__(config, server_state, app_state)
@@ -67,6 +79,9 @@ class StrictProtocol(GracefulProtocol):
         self.headers: list[tuple[bytes, bytes]] = []
         self.client: tuple[str, int] | None = None
         self.server: tuple[str, int] | None = None
+        self._answer = MALFORMED
+        self._unfinished = 0
+        self._advanced = self._in_body = self._awaits_leave = False
         self._opening: HTTPScope
         """Of the request that opens a WebSocket."""
 
