@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -16,13 +15,6 @@ MAX_REMEMBERED: Final = 4096
 MAX_REMEMBERED_BYTES: Final = 4 * 1024
 """Bundles up to this size are parsed once: a chain, or the few generations of an authority."""
 
-_UNREADABLE: Final = (
-    ValueError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
 _BEGIN: Final = re.compile(rb"-----BEGIN ([^-\r\n]*)-----")
 
 
@@ -68,7 +60,7 @@ def _decode(pem: bytes, limit: int) -> tuple[x509.Certificate, ...]:
         certificates = tuple(x509.load_pem_x509_certificates(pem))
         for certificate in certificates:
             _read_every_part(certificate)
-    except _UNREADABLE:
+    except Exception:  # noqa: BLE001 - the parser raises errors of many kinds
         certificates = ()
     if len(certificates) != len(labels):
         msg = "there is a CERTIFICATE block that can not be read as an X.509 certificate"

@@ -1,5 +1,6 @@
 import hashlib
 import re
+import ssl
 import subprocess
 
 import pytest
@@ -23,6 +24,12 @@ def _with_extension(value: bytes, oid: str) -> x509.Certificate:
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + DAY)
     extension = x509.UnrecognizedExtension(ObjectIdentifier(oid), value)
     return builder.add_extension(extension, critical=False).sign(key, hashes.SHA256())
+
+
+def _with_odd_name(certificate: x509.Certificate) -> bytes:
+    """Make common names BIT STRINGs instead of UTF8Strings."""
+    der = certificate.public_bytes(Encoding.DER)
+    return ssl.DER_cert_to_PEM_cert(der.replace(b"\x55\x04\x03\x0c", b"\x55\x04\x03\x03")).encode()
 
 
 def test_certificates_survive_writing_and_reading_in_their_order() -> None:
@@ -66,6 +73,7 @@ def test_text_between_the_blocks_and_windows_line_ends_are_skipped() -> None:
         (b"-----BEGIN CERTIFICATE-----\nc2VjcmV0\n-----END CERTIFICATE-----\n", UNREADABLE),
         (encode_bundle([_with_extension(b"\x30\x03\x02\x01", "2.5.29.17")]), UNREADABLE),
         (encode_bundle([_with_extension(b"\x04\x02\x00\x00", "2.5.29.19")]), UNREADABLE),
+        (_with_odd_name(FIRST), UNREADABLE),
     ],
     ids=[
         "empty",
@@ -79,6 +87,7 @@ def test_text_between_the_blocks_and_windows_line_ends_are_skipped() -> None:
         "not a certificate",
         "broken SAN",
         "broken basic constraints",
+        "a name that is no text",
     ],
 )
 def test_what_is_not_a_bundle_of_certificates_is_refused_without_repeating_it(
