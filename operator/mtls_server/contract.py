@@ -147,7 +147,7 @@ def decode_policy(document: bytes) -> Policy:
         raise ValueError(msg)
     try:
         policy = msgspec.json.decode(document, type=Policy)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         msg = f"{POLICY}: {error}"
         raise ValueError(msg) from error
     if policy.version != POLICY_VERSION:

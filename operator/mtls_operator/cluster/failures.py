@@ -71,7 +71,7 @@ def status_error(code: int, headers: Mapping[str, Any], body: str | bytes | None
     """Read the answer; a body that is no Status counts as empty."""
     try:
         status = msgspec.json.decode(body or b"", type=_Status)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         status = _Status()
     if status.kind != "Status":
         status = _Status()

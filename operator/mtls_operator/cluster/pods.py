@@ -50,7 +50,7 @@ class PodClient:
             raise UnavailableError(f"pod did not answer within {_TIMEOUT.total:.0f} s") from None
         except (aiohttp.ClientError, OSError) as trouble:
             raise UnavailableError(f"pod cannot be reached: {type(trouble).__name__}") from None
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise UnavailableError("pod answered something that is no state") from None
         except ValueError:
             raise UnavailableError("pod has no usable address") from None

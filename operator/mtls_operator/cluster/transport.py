@@ -98,7 +98,7 @@ class Transport:
                 return msgspec.json.decode(await answer.read(), type=dict[str, Any])
             except ApiException as refusal:
                 raise status_error(refusal.status, refusal.headers or {}, refusal.body) from None
-            except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError) as trouble:
+            except (aiohttp.ClientError, OSError, msgspec.MsgspecError, UnicodeDecodeError) as trouble:
                 what = f"{request.method} {request.path}"
                 reason = f"no answer from the API server to {what}: {type(trouble).__name__}"
                 raise UnavailableError(reason) from None

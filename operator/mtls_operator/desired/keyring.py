@@ -15,6 +15,8 @@ from mtls_operator.pki.generations import Generations, Retiring
 STATE: Final = "state.json"
 STATE_VERSION: Final = 1
 MAX_STATE_BYTES: Final = 512 * 1024
+MAX_LONGEST_SECONDS: Final = 100 * 366 * 24 * 60 * 60
+"""More than any leaf lasts; a longer time is none that was written here."""
 MARGIN: Final = timedelta(minutes=5)
 """How much longer than the last leaf of an authority its certificate is trusted."""
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
@@ -64,7 +66,7 @@ class _Retiring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
-    longest: int
+    longest: Annotated[int, msgspec.Meta(ge=0, le=MAX_LONGEST_SECONDS)]
     since: Moment
     prepared_at: Moment | None = None
     retiring: tuple[_Retiring, ...] = ()
@@ -141,7 +143,7 @@ def _decode_state(data: Mapping[str, bytes], assumed: Assumed) -> _State:
             msg = f"{STATE} is of version {version}, and this operator reads {STATE_VERSION}: upgrade it"
             raise ValueError(msg)
         return msgspec.json.decode(document, type=_State)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _assumed_state(assumed)
 
 

@@ -81,14 +81,27 @@ async def silent(_: web.BaseRequest) -> web.StreamResponse:
 
 @pytest.mark.parametrize(
     "answer",
-    [truncated, silent, web.Response(text="<html>"), web.Response(text="[]"), web.Response(text="")],
-    ids=["truncated", "silent", "no JSON", "no object", "empty"],
+    [
+        truncated,
+        silent,
+        web.Response(text="<html>"),
+        web.Response(text="[]"),
+        web.Response(text=""),
+        web.Response(body=b'{"kind":"\xff"}'),
+    ],
+    ids=["truncated", "silent", "no JSON", "no object", "empty", "no UTF-8"],
 )
 async def test_an_answer_that_is_none_leaves_the_outcome_open(answer: web.StreamResponse) -> None:
     async with api_server(Script(answer)) as client:
         with pytest.raises(UnavailableError, match="no answer from the API server to PUT") as caught:
             await client.replace(SECRET, BODY)
     assert "cHJlY2lvdXM" not in str(caught.value)
+
+
+async def test_a_failure_whose_words_are_no_utf_8_is_still_that_failure() -> None:
+    async with api_server(Script(web.Response(body=b'{"kind":"\xff"}', status=500))) as client:
+        with pytest.raises(UnavailableError, match="HTTP 500"):
+            await client.replace(SECRET, BODY)
 
 
 async def test_nothing_listens() -> None:

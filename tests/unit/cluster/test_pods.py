@@ -67,6 +67,7 @@ async def test_a_pod_says_what_it_serves(address: str) -> None:
         (answering(b"{}"), "pod answered something that is no state"),
         (answering(b"hello"), "pod answered something that is no state"),
         (answering(NESTED), "pod answered something that is no state"),
+        (answering(b'{"version":"\xff"}'), "pod answered something that is no state"),
         (answering(BOMB, 200, **{"Content-Encoding": "gzip"}), "pod answered something that is no state"),
         (answering(b" " * 70_000 + msgspec.json.encode(STATE)), "pod answered more than 65536 bytes"),
     ],

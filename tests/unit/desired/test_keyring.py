@@ -111,8 +111,21 @@ def test_a_later_version_is_refused_in_words() -> None:
         b" " * 600_000 + contents(KEYRING)[STATE],
         contents(KEYRING)[STATE].replace(b"version", b"varsion"),
         contents(KEYRING)[STATE].replace(b'Z"', b'"'),
+        contents(KEYRING)[STATE].replace(b"revoke/leak", b"\xff"),
+        b'{"version":1,"what":' + b"[" * 10_000,
+        contents(KEYRING)[STATE].replace(b'"longest":3600', b'"longest":99999999999999'),
     ],
-    ids=["empty", "a list", "deep", "huge", "an unknown field", "moments without a zone"],
+    ids=[
+        "empty",
+        "a list",
+        "deep",
+        "huge",
+        "an unknown field",
+        "moments without a zone",
+        "no UTF-8",
+        "deeper",
+        "too long a leaf",
+    ],
 )
 def test_state_that_can_not_be_read_counts_as_none(state: bytes) -> None:
     read = decode_keyring(contents(KEYRING) | {STATE: state}, ASSUMED)
