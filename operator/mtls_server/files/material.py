@@ -140,7 +140,11 @@ def _refuse(peer: Peer, refusal: Refusal) -> Peer:
 
 
 def build(
-    files: Mapping[str, bytes], number: int, settings: TlsSettings, clock: Callable[[], float]
+    files: Mapping[str, bytes],
+    number: int,
+    settings: TlsSettings,
+    clock: Callable[[], float],
+    pause: Callable[[], None] = lambda: None,
 ) -> Generation:
     """Check the mounted files and make them serve.
 
@@ -149,13 +153,16 @@ def build(
         number: counts generations.
         settings: of the protocol.
         clock: seconds since the epoch.
+        pause: called between the steps, each of which takes a processor for a millisecond.
 
     Raises:
         NotYetValidError: good files, too early.
         MaterialError: the files cannot serve, in words.
     """
     material = examine(files, datetime.fromtimestamp(clock(), UTC), x509_strict=settings.x509_strict)
+    pause()
     context = server_context(files[CERTIFICATE], files[PRIVATE_KEY], material.anchors, settings)
+    pause()
     prove(context)
     leaf = material.leaf
     return Generation(

@@ -21,6 +21,8 @@ POLL_SECONDS: Final = 10.0
 POLL_SECONDS_WITHOUT_NEWS: Final = 1.0
 SETTLE_SECONDS: Final = 0.05
 """Files written one by one bring several pieces of news; they are read once."""
+PAUSE_SECONDS: Final = 0.002
+"""Left to requests between the steps of a build, which may compete with them for one processor."""
 
 
 class Reporter(Protocol):
@@ -136,9 +138,10 @@ class Watcher:
             contents = _fingerprint(files)
             if contents != self._serving:
                 number = self.generation.number + 1 if self.generation else 1
-                self._publish(
-                    await asyncio.to_thread(build, files, number, self._settings, self._clock), contents
+                generation = await asyncio.to_thread(
+                    build, files, number, self._settings, self._clock, _pause
                 )
+                self._publish(generation, contents)
             elif self._refused is not None:
                 self._accept()
                 self._reporter.generation_confirmed(self.current())
@@ -165,6 +168,10 @@ class Watcher:
             self._refused = contents, str(error)
             self.last_reload = ReloadState("refused", str(error))
             self._reporter.delivery_refused(error)
+
+
+def _pause() -> None:
+    time.sleep(PAUSE_SECONDS)
 
 
 def _fingerprint(files: Mapping[str, bytes]) -> bytes:
