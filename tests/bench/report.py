@@ -59,7 +59,7 @@ def _ratios(results: Sequence[Result]) -> str:
 
 def _reloads(reloads: Reloads) -> str:
     p99 = "; ".join(
-        f"{mode} p99 {reloads.before[mode]:.1f} ms before, {reloads.during[mode]:.1f} ms during"
+        f"{mode} p99 {reloads.without[mode]:.1f} ms without, {reloads.during[mode]:.1f} ms during"
         for mode in MODES
     )
     failed = f"{reloads.errors} failed requests"
