@@ -1,6 +1,7 @@
 """An HTTP connection from its first request to its end, which fails no request that has begun."""
 
 import asyncio
+from time import perf_counter
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -73,7 +74,7 @@ class GracefulProtocol(asyncio.Protocol):
         """Requests that wait behind the one being answered."""
         self.head_begun = False
         self.turn = 0.0
-        """Loop time when the turn of the request came that is being answered."""
+        """When the turn came of the request being answered, by a finer clock than the loop's."""
         self._answering: Exchange | None = None
         self._newest: Exchange | None = None
         self._ending = False
@@ -127,7 +128,7 @@ class GracefulProtocol(asyncio.Protocol):
     def reply(self, reply: Reply, *, is_head: bool, keep_alive: bool) -> None:
         """Answer the newest request at once; none before it is being answered."""
         self.head_begun = False
-        self.turn = self.loop.time()
+        self.turn = perf_counter()
         close = self._is_last(keep_alive=keep_alive)
         self.transport.write(reply.encode(self.server_state.date, with_body=not is_head, close=close))
         if close:
@@ -138,7 +139,7 @@ class GracefulProtocol(asyncio.Protocol):
         """Let a request have its turn, and say in the response if the connection is to end with it."""
         exchange.keep_alive = not self._is_last(keep_alive=exchange.keep_alive)
         self._answering = exchange
-        self.turn = self.loop.time()
+        self.turn = perf_counter()
         exchange.start(self.loop)
 
     def add_body(self, piece: bytes) -> None:

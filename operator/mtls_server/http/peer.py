@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from time import perf_counter
 from typing import Any, Final, Protocol, cast
 
 import msgspec
@@ -126,7 +127,7 @@ class PeerProtocol(StrictProtocol):
 
     def end_turn(self) -> None:
         """Tell how long the answer took."""
-        self._observer.request_answered(self.loop.time() - self.turn)
+        self._observer.request_answered(perf_counter() - self.turn)
         super().end_turn()
 
     def judge(self) -> Answer | None:
