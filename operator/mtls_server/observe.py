@@ -45,12 +45,11 @@ class Telemetry:
         )
         self._passed = cache(partial(self._handshakes.labels, "ok", ""))
         self._failures = Vocabulary()
-        self._handshake_seconds = Histogram(
-            "mtls_server_handshake_seconds",
-            "Duration of successful TLS handshakes.",
-            buckets=HANDSHAKE_BUCKETS,
-            registry=registry,
+        handshakes = Durations(
+            "mtls_server_handshake_seconds", "Duration of successful TLS handshakes.", HANDSHAKE_BUCKETS
         )
+        registry.register(handshakes)
+        self._handshake_took = handshakes.observe
         requests = Durations(
             "mtls_server_request_seconds",
             "Time from a request's turn on its connection to the end of its response.",
@@ -58,21 +57,23 @@ class Telemetry:
         )
         registry.register(requests)
         self.request_answered = requests.observe
-        self._connections = Gauge(
+        self._open = 0
+        Gauge(
             "mtls_server_connections", "Connections whose handshake succeeded, open now.", registry=registry
-        )
+        ).set_function(lambda: self._open)
         self._refusals = Counter(
             "mtls_server_refused_peers",
             "Peers refused after the handshake, by reason code.",
             ("reason",),
             registry=registry,
         )
-        self._decisions = Counter(
+        decisions = Counter(
             "mtls_server_decisions",
             "Peers that connected, by result (served, refused) and the part of the policy that decided.",
             ("result", "by"),
             registry=registry,
         )
+        self._decided = cache(decisions.labels)
         self._rules = Vocabulary()
         self._forbidden = Counter(
             "mtls_server_refused_requests",
@@ -140,15 +141,15 @@ class Telemetry:
     def handshake_done(self, version: str, seconds: float) -> None:
         """Count a client that passed."""
         self._passed(version).inc()
-        self._handshake_seconds.observe(seconds)
+        self._handshake_took(seconds)
 
     def connection_opened(self) -> None:
         """Count one up."""
-        self._connections.inc()
+        self._open += 1
 
     def connection_closed(self) -> None:
         """Count one down."""
-        self._connections.dec()
+        self._open -= 1
 
     def accepting_paused(self, reason: str) -> None:
         """Warn that no connection is accepted for now."""
@@ -162,7 +163,7 @@ class Telemetry:
 
     def peer_judged(self, by: str, *, served: bool) -> None:
         """Count a decision."""
-        self._decisions.labels("served" if served else "refused", self._rules.bound(by)).inc()
+        self._decided("served" if served else "refused", self._rules.bound(by)).inc()
 
     def request_refused(self, reason: str, route: str) -> None:
         """Count a request that no route lets pass."""
