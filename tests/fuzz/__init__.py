@@ -3,5 +3,5 @@
 from pathlib import Path
 from typing import Final
 
-TARGETS: Final = ("identity", "policy", "http", "paths", "material", "response")
+TARGETS: Final = ("identity", "policy", "http", "paths", "material", "response", "stored")
 CORPUS: Final = Path(__file__).parent / "corpus"

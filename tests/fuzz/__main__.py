@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--merge", action="store_true", help="take what was found into the corpus")
     parser.add_argument("options", nargs="*", help="instead, after --: of libFuzzer, such as a file to run")
     arguments = parser.parse_args()
-    with atheris.instrument_imports(include=["mtls_server", "uvicorn.protocols.http"]):
+    with atheris.instrument_imports(include=["mtls_server", "mtls_operator"]):
         target: Target = importlib.import_module(f"tests.fuzz.targets.{arguments.target}").TARGET
     corpus, found = CORPUS / arguments.target, FOUND / arguments.target
     for directory in (corpus, found):

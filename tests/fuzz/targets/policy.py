@@ -57,7 +57,7 @@ def caller_of(rule: Rule, segment: str, others: Sequence[Rule] = ()) -> Identity
         uri=uri,
         spiffe_id=uri and uri.replace("*", segment),
         dns_names=("*.example", *dns, *(name.upper() for name in dns)),
-        fingerprint_sha256=(first(one.fingerprint for one in rules) or "00").upper(),
+        fingerprint_sha256=bytes.fromhex(first(one.fingerprint for one in rules) or "00").hex(":").upper(),
     )
 
 
