@@ -1,5 +1,6 @@
 """Why a handshake failed, in words, and what the refused client presented; pure."""
 
+import errno
 import re
 import ssl
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def explain(error: OSError, deadline: float) -> str:
             return CLOSED
         case ssl.SSLError():
             return _explain_reason(error.reason or "") or _explain_library(error)
-        case ConnectionError():
+        case ConnectionError() | OSError(errno=errno.ENOTCONN):
             return RESET
     return f"the connection failed: {error.strerror}"
 

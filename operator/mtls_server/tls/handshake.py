@@ -151,6 +151,8 @@ class Handshake:
             hello_seconds: until its first message must be whole.
             whole_seconds: until all must be done.
         """
+        if self.deadline == inf:
+            return False
         said_hello = isinstance(self.socket, ssl.SSLSocket) and self.socket.cipher() is not None
         if perf_counter() - self.started < (whole_seconds if said_hello else hello_seconds):
             return False

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Final, Protocol
 
 from mtls_server.tls.closing import LingeringClose, has_ended
-from mtls_server.tls.failures import explain, read_presented
+from mtls_server.tls.failures import Presented, explain, read_presented
 from mtls_server.tls.handshake import Generation, Handshake
 from mtls_server.tls.observer import Observer
 from mtls_server.tls.patience import Patience
@@ -224,19 +224,23 @@ class Listener:
     def _fail(self, handshake: Handshake, error: OSError) -> None:
         self._handshakes.discard(handshake)
         tls = handshake.socket
-        chain = tls.get_verified_chain() if isinstance(tls, ssl.SSLSocket) else []
         self._observer.handshake_failed(
             handshake.peername,
             explain(error, self._limits.handshake_seconds),
-            read_presented(chain[0]) if chain else None,
+            _presented(tls, error),
         )
         self._close(tls, linger=isinstance(error, ssl.SSLError))
 
-    def _lose(self, transport: TlsTransport, tls: ssl.SSLSocket, *, linger: bool) -> None:
+    def _lose(
+        self, transport: TlsTransport, tls: ssl.SSLSocket, error: OSError | None, *, linger: bool
+    ) -> None:
         self._transports.discard(transport)
         for follower in self._followers:
             follower.discard(transport)
         self._observer.connection_closed()
+        if error is not None and linger:  # so there was an alert, one way or the other
+            reason = explain(error, self._limits.handshake_seconds)
+            self._observer.connection_failed(transport.get_extra_info("peername"), reason)
         self._close(tls, linger=linger)
 
     def _close(self, last: socket.socket, *, linger: bool) -> None:
@@ -249,3 +253,11 @@ class Listener:
     def _released(self, closed: LingeringClose) -> None:
         self._closing.discard(closed)
         self._adjust()
+
+
+def _presented(tls: socket.socket, error: OSError) -> Presented | None:
+    """Describe the refused client's certificate; a socket whose peer went before TLS began has no answer."""
+    if not (isinstance(tls, ssl.SSLSocket) and isinstance(error, ssl.SSLError)):
+        return None
+    chain = tls.get_verified_chain()
+    return read_presented(chain[0]) if chain else None

@@ -66,6 +66,7 @@ RESET = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
         (CUT_OFF, "client closed the connection during the handshake"),
         (RESET, "client reset the connection during the handshake"),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), "client reset the connection during the handshake"),
+        (OSError(errno.ENOTCONN, "Not connected"), "client reset the connection during the handshake"),
         (TimeoutError(), "handshake took longer than 10 s"),
         (OSError(errno.EHOSTUNREACH, "No route to host"), "the connection failed: No route to host"),
     ],

@@ -13,6 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from mtls_server.files.context import TlsSettings
 from mtls_server.files.material import Peer
 from mtls_server.tls.sockets import Limits
+from mtls_server.tls.transport import TCP_CLOSE
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.tls.conftest import Serve
@@ -175,6 +176,24 @@ def test_who_resets_amid_the_handshake_is_one_line(serve: Serve, world: World, b
     client.pull()
     reset(client.raw)
     assert server.failure().reason == "client reset the connection during the handshake"
+
+
+def test_who_resets_while_it_is_asked_whether_it_is_slow_is_one_line(serve: Serve) -> None:
+    """The kernel tells of a reset once; after that OpenSSL's object is made of a socket without a peer."""
+    server = serve()
+    raw = dial(server)
+    eventually(lambda: server.listener.connections)
+
+    def ask() -> None:
+        (handshake,) = server.listener._handshakes
+        reset(raw)
+        while handshake.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) != TCP_CLOSE:
+            time.sleep(0.001)
+        assert not handshake.is_delayed_by_client(0, 0)
+
+    server.call(ask)
+    assert server.failure().reason == "client reset the connection during the handshake"
+    eventually(lambda: not server.listener.connections)
 
 
 @pytest.mark.parametrize("sent", [1, 100])
