@@ -101,7 +101,7 @@ def opens_websocket(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bo
 
 
 def _names_host(target: bytes, host: bytes) -> bool:
-    """Tell whether the target is a URL with that very host, and one that uvicorn can take apart."""
+    """Tell whether the target is a URL with that very host, and one that httptools can take apart."""
     try:
         return target.startswith(b"https://%b/" % host) and httptools.parse_url(target).path is not None
     except httptools.HttpParserInvalidURLError:
