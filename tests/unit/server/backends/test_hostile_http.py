@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -72,25 +71,20 @@ def asgi(backends: dict[str, Behind]) -> Program:
     return backends["asgi"].program
 
 
-def resident_mib(program: Program) -> float:
-    status = Path(f"/proc/{program.process.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
-
-
 # Bodies
 
 
 def test_a_flood_of_chunk_extensions_takes_no_memory_and_no_application_sees_it(behind: Behind) -> None:
     with behind.program.connect() as connection:
         connection.send(CHUNKED)
-        before = resident_mib(behind.program)
+        before = behind.program.resident()
         for _ in range(200):
             connection.send(b"1;" + b"x" * 50_000 + b"\r\na\r\n")
         connection.send(b"0\r\n\r\n")
         answer = connection.answer()
         assert answer.status == 200
         assert "xxx" not in str(behind.told(answer.body))
-        assert resident_mib(behind.program) - before < 5
+        assert behind.program.resident() - before < 5
 
 
 @pytest.mark.parametrize("beginning", [b"1;", b"1;a=", b'1;a="'])
@@ -302,7 +296,7 @@ def test_a_reader_that_does_not_read_holds_the_application_back(
     with program.connect() as slow:
         slow.send(GET.replace(b"GET /", b"GET /endless") + b"\r\n")
         assert slow.tls.recv(12) == b"HTTP/1.1 200"
-        before = resident_mib(program)
+        before = program.resident()
         time.sleep(0.5)
         assert program.get().status == 200
-        assert resident_mib(program) - before < 8
+        assert program.resident() - before < 8
