@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 calls = 0
+released = asyncio.Event()
 
 
 async def answer(send: Any, status: int, document: object) -> None:
@@ -26,7 +27,10 @@ async def read_body(receive: Any) -> bytes:
 
 
 async def mirror(scope: Any, receive: Any, send: Any) -> None:
-    """Answers what the scope says, how often it was called, and the body; `/slow` takes a second."""
+    """Answers what the scope says, how often it was called, and the body.
+
+    `/slow` takes a second, `/stuck` a minute, and `/held` until somebody asks for `/release`.
+    """
     if scope["type"] == "lifespan":
         await receive()
         scope["state"]["started"] = True
@@ -42,6 +46,10 @@ async def mirror(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(1)
     if scope["path"] == "/stuck":
         await asyncio.sleep(60)
+    if scope["path"] == "/held":
+        await released.wait()
+    if scope["path"] == "/release":
+        released.set()
     identity = scope["state"]["mtls"]
     await answer(
         send,

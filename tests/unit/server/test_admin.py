@@ -11,7 +11,7 @@ from mtls_server.admin import MAX_CONNECTIONS
 from mtls_server.contract import State, digest
 from tests.unit.server.conftest import World
 from tests.unit.server.kubelet import deliver
-from tests.unit.server.program import running
+from tests.unit.server.program import PATIENCE, running
 
 
 def test_the_admin_port_of_a_serving_server(world: World, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_server_without_files_lives_but_is_not_ready(world: World, tmp_path: P
 def test_every_answer_ends_its_connection(world: World, tmp_path: Path) -> None:
     with (
         running(world, tmp_path, "identity") as program,
-        socket.create_connection(("127.0.0.1", program.admin_port), 5) as connection,
+        socket.create_connection(("127.0.0.1", program.admin_port), PATIENCE) as connection,
         connection.makefile("rb") as answers,
     ):
         connection.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -66,10 +66,10 @@ def test_idle_connections_do_not_shut_the_probes_out(world: World, tmp_path: Pat
     with running(world, tmp_path, "identity") as program, contextlib.ExitStack() as held:
         address = "127.0.0.1", program.admin_port
         oldest, *others = (
-            held.enter_context(socket.create_connection(address, 5)) for _ in range(MAX_CONNECTIONS)
+            held.enter_context(socket.create_connection(address, PATIENCE)) for _ in range(MAX_CONNECTIONS)
         )
         assert program.ask_admin("/livez") == (200, "alive\n")
-        oldest.settimeout(1)
+        oldest.settimeout(PATIENCE)
         assert oldest.recv(1) == b""
         others[0].settimeout(0.1)
         with pytest.raises(TimeoutError):

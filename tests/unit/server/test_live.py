@@ -16,6 +16,8 @@ from tests.unit.server.conftest import World
 from tests.unit.server.kubelet import deliver
 from tests.unit.server.program import PATIENCE, Connection, Program, running
 
+GET_HELD = b"GET /held HTTP/1.1\r\nHost: orders\r\n\r\n"
+GET_STUCK = b"GET /stuck HTTP/1.1\r\nHost: orders\r\n\r\n"
 GET_SLOW = b"GET /slow HTTP/1.1\r\nHost: orders\r\n\r\n"
 UPLOAD = b"POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: 1000000\r\n\r\n"
 AUDIT_URI = pki.BILLING_URI.replace("billing", "audit")
@@ -95,7 +97,7 @@ def test_a_revoked_client_gets_403_when_it_comes_back(program: Program) -> None:
 
 def test_a_request_of_a_revoked_client_is_cut_off(program: Program) -> None:
     with program.connect() as billing:
-        billing.send(GET_SLOW)
+        billing.send(GET_STUCK)
         time.sleep(0.2)
         deliver_policy(program, revoking_billing(program.world))
         with pytest.raises(CUT_OFF):
@@ -133,10 +135,11 @@ def test_an_idle_client_that_is_listed_no_more_is_let_go(program: Program) -> No
 
 
 def test_a_request_that_has_begun_is_answered_before_the_client_is_let_go(program: Program) -> None:
-    with program.connect() as billing:
-        billing.send(GET_SLOW)
-        time.sleep(0.2)
+    with program.connect() as billing, audit(program) as other:
+        billing.send(GET_HELD)
+        assert other.get().status == 200
         change(program, without_billing(program.world))
+        assert other.get("/release").status == 200
         answer = billing.answer()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert billing.ends_with_close_notify()
@@ -167,10 +170,11 @@ def test_a_request_whose_head_is_half_sent_has_not_begun(program: Program) -> No
 
 
 def test_requests_that_wait_behind_another_have_not_begun(program: Program) -> None:
-    with program.connect() as billing:
-        billing.send(GET_SLOW + GET_SLOW)
-        time.sleep(0.2)
+    with program.connect() as billing, audit(program) as other:
+        billing.send(GET_HELD + GET_HELD)
+        assert other.get().status == 200
         change(program, without_billing(program.world))
+        assert other.get("/release").status == 200
         assert billing.answer().status == 200
         assert billing.ends_with_close_notify()
 

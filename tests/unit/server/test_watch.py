@@ -17,6 +17,7 @@ from mtls_server.files.watch import Watcher
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.kubelet import deliver
+from tests.unit.server.program import PATIENCE
 
 
 @dataclass
@@ -35,12 +36,12 @@ class Reports:
         self.news.put_nowait(error)
 
     async def published(self) -> Generation:
-        news = await asyncio.wait_for(self.news.get(), 5)
+        news = await asyncio.wait_for(self.news.get(), PATIENCE)
         assert isinstance(news, Generation), news
         return news
 
     async def refused(self) -> MaterialError:
-        news = await asyncio.wait_for(self.news.get(), 5)
+        news = await asyncio.wait_for(self.news.get(), PATIENCE)
         assert isinstance(news, MaterialError), news
         return news
 
@@ -109,7 +110,7 @@ async def test_of_two_swaps_back_to_back_the_last_one_serves(world: World, tmp_p
         deliver(tmp_path, world.files())
         last = world.files()
         deliver(tmp_path, last)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while watcher.current().certificate.encode() not in last["tls.crt"]:
                 await reports.published()
 

@@ -5,6 +5,7 @@ import asyncio
 from mtls_server.backends.upstream.connection import Connection, Timeouts
 from mtls_server.backends.upstream.heads import Body, Request
 from mtls_server.backends.upstream.telemetry import UpstreamTelemetry
+from tests.unit.server.program import PATIENCE
 
 UPLOAD = Request(b"", Body.CHUNKED, is_head=False, repeatable=False, opens_websocket=False)
 
@@ -27,7 +28,7 @@ class Transport(asyncio.Transport):
 
 
 async def test_a_server_that_reads_again_is_not_given_up_while_the_caller_is_slow() -> None:
-    connection, transport = Connection(Timeouts(idle=0.1), UpstreamTelemetry()), Transport()
+    connection, transport = Connection(Timeouts(idle=1), UpstreamTelemetry()), Transport()
     connection.connection_made(transport)
     connection.begin(UPLOAD)
     connection.data_received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")
@@ -37,7 +38,7 @@ async def test_a_server_that_reads_again_is_not_given_up_while_the_caller_is_slo
     await asyncio.sleep(0.01)
     connection.resume_writing()
     await sending
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(1.5)
     assert not transport.aborted
 
 
@@ -51,6 +52,6 @@ async def test_a_server_that_reads_again_but_says_nothing_more_is_given_up() -> 
     sending = asyncio.create_task(connection.send(b"more", more=True))
     await asyncio.sleep(0.01)
     connection.resume_writing()
-    await asyncio.wait([sending, reading], timeout=1)
+    await asyncio.wait([sending, reading], timeout=PATIENCE)
     assert transport.aborted
     assert isinstance(reading.exception(), Exception)

@@ -12,6 +12,7 @@ from mtls_server.backends.upstream.pool import Pool
 from mtls_server.backends.upstream.target import Target
 from mtls_server.backends.upstream.telemetry import UpstreamTelemetry
 from tests.unit.server.backends.origin import OK, Origin, Visit, origin
+from tests.unit.server.program import PATIENCE
 
 GET = Request(
     b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", Body.NONE, is_head=False, repeatable=True, opens_websocket=False
@@ -47,7 +48,7 @@ async def pool(behind: Origin) -> AsyncIterator[Pool]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in another thread
             await asyncio.sleep(0.01)
 
@@ -97,7 +98,7 @@ async def test_a_connection_on_which_the_server_speaks_unasked_is_not_kept(
     def script(visit: Visit) -> None:
         visit.request()
         visit.say(OK)
-        asyncio.run_coroutine_threadsafe(speak.wait(), loop).result(5)
+        asyncio.run_coroutine_threadsafe(speak.wait(), loop).result(PATIENCE)
         visit.say(OK)
         visit.read(1)
 

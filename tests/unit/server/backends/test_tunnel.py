@@ -17,7 +17,7 @@ from tests.unit.server.backends.origin import Origin, Visit, origin
 from tests.unit.server.backends.test_websocket import OPENING, closing
 from tests.unit.server.conftest import World
 from tests.unit.server.kubelet import deliver
-from tests.unit.server.program import Program, running
+from tests.unit.server.program import PATIENCE, Program, running
 
 MESSAGE = "x" * 100_000
 
@@ -66,7 +66,7 @@ def test_bytes_pass_both_ways_and_the_server_is_told_who_calls(program: Program)
         for message in ("hello", b"\x00\xff", MESSAGE):
             websocket.send(message)
             assert websocket.recv() == message
-        assert websocket.ping().wait(5)
+        assert websocket.ping().wait(PATIENCE)
     assert websocket.close_code == 1000
 
 
@@ -164,7 +164,7 @@ def test_either_side_leaves_when_the_other_does(world: World, tmp_path: Path, be
             connection.send(OPENING + b"\r\n")
             assert b"upgrade: websocket\r\n" in connection.read_until(b"early")
             connection.send(b"data")
-        assert left.wait(5)
+        assert left.wait(PATIENCE)
         assert "mtls_server_upstream_connections 0.0" in program.ask_admin("/metrics")[1]
         with program.connect() as connection:
             connection.send(OPENING.replace(b"/chat", b"/leave") + b"\r\n")

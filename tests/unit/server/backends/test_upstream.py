@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.server.backends.origin import OK, Origin, Visit, origin
 from tests.unit.server.conftest import World
-from tests.unit.server.program import Program, running
+from tests.unit.server.program import PATIENCE, Program, running
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: orders\r\n"
@@ -193,7 +193,7 @@ def test_a_server_that_does_not_read_holds_the_caller_back(
 
     def script(visit: Visit) -> None:
         request = visit.head()
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
         visit.read(int(request.values("content-length")[0]))
         visit.say(OK)
 
@@ -208,16 +208,18 @@ def test_a_server_that_does_not_read_holds_the_caller_back(
                 sent += connection.tls.send(PIECE)
         assert sent < total // 2
         go_on.set()
-        connection.tls.settimeout(10)
+        connection.tls.settimeout(PATIENCE)
         while sent < total:
             sent += connection.tls.send(PIECE)
         assert connection.answer().status == 200
 
 
 def test_a_server_that_never_reads_is_given_up(program: Program, behind: Origin) -> None:
+    given_up = threading.Event()
+
     def script(visit: Visit) -> None:
         visit.head()
-        time.sleep(5)
+        given_up.wait(PATIENCE)
 
     behind.script = script
     with program.connect() as connection:
@@ -227,6 +229,7 @@ def test_a_server_that_never_reads_is_given_up(program: Program, behind: Origin)
             for _ in range(1 << 10):
                 connection.tls.send(PIECE)
         answer = connection.answer()
+    given_up.set()
     assert (answer.status, answer.reason) == (504, "upstream_stalled")
 
 
@@ -340,7 +343,7 @@ def test_a_response_that_stops_half_way_is_cut_off(program: Program, behind: Ori
         assert connection.ends_with_close_notify()
 
 
-def test_a_caller_that_leaves_ends_its_request(program: Program, behind: Origin) -> None:
+def test_a_caller_that_leaves_ends_its_request(world: World, tmp_path: Path, behind: Origin) -> None:
     ended = threading.Event()
 
     def script(visit: Visit) -> None:
@@ -351,10 +354,12 @@ def test_a_caller_that_leaves_ends_its_request(program: Program, behind: Origin)
         ended.set()
 
     behind.script = script
-    with program.connect() as connection:
-        connection.send(b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n")
-        connection.read_until(b"hello\r\n")
-    assert ended.wait(1.5)
+    arguments = ("upstream", behind.url, "--idle-timeout", "600")
+    with running(world, tmp_path, *arguments) as program:
+        with program.connect() as connection:
+            connection.send(b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n")
+            connection.read_until(b"hello\r\n")
+        assert ended.wait(PATIENCE)
 
 
 def test_a_server_that_is_not_there_is_a_bad_gateway(world: World, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.unit.server import pki
 from tests.unit.server.backends.chats import opened
 from tests.unit.server.conftest import World
 from tests.unit.server.kubelet import deliver
-from tests.unit.server.program import Connection, Program, running
+from tests.unit.server.program import PATIENCE, Connection, Program, running
 
 OPENING = (
     b"GET /chat HTTP/1.1\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -49,7 +49,7 @@ def test_an_application_talks_and_sees_who_calls(program: Program) -> None:
 
 def test_pings_are_answered(program: Program) -> None:
     with opened(program) as websocket:
-        assert websocket.ping().wait(5)
+        assert websocket.ping().wait(PATIENCE)
 
 
 def test_a_message_that_is_too_large_closes(program: Program) -> None:
@@ -136,7 +136,7 @@ def test_a_websocket_behind_a_request_that_is_not_answered_yet_is_refused(progra
 
 def closing(websocket: ClientConnection) -> int | None:
     with pytest.raises(ConnectionClosed) as caught:
-        websocket.recv(timeout=5)
+        websocket.recv(timeout=PATIENCE)
     return caught.value.rcvd.code if caught.value.rcvd else None
 
 
