@@ -2,7 +2,7 @@
 FUZZ := build/fuzz
 FUZZ_PYTHON ?= python3.13
 FUZZ_SECONDS ?= 600
-FUZZ_TARGETS ?= identity policy http paths material response
+FUZZ_TARGETS ?= identity policy http paths material response stored
 FUZZING := PYTHONPATH=operator:. $(FUZZ)/venv/bin/python -m tests.fuzz
 
 $(FUZZ)/venv/ready: tests/fuzz/requirements.txt
@@ -11,7 +11,7 @@ $(FUZZ)/venv/ready: tests/fuzz/requirements.txt
 	@touch $@
 
 .PHONY: fuzz
-fuzz: $(FUZZ)/venv/ready ## Search for inputs that break the server's parsers, FUZZ_SECONDS for each of FUZZ_TARGETS
+fuzz: $(FUZZ)/venv/ready ## Search for inputs that break the parsers, FUZZ_SECONDS for each of FUZZ_TARGETS
 	@for target in $(FUZZ_TARGETS); do $(FUZZING) $$target --seconds $(FUZZ_SECONDS); done
 
 .PHONY: fuzz-merge
