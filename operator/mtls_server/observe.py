@@ -61,6 +61,12 @@ class Telemetry:
         Gauge(
             "mtls_server_connections", "Connections whose handshake succeeded, open now.", registry=registry
         ).set_function(lambda: self._open)
+        self._failed_connections = Counter(
+            "mtls_server_failed_connections",
+            "Connections on which TLS broke after the handshake, by reason in words.",
+            ("reason",),
+            registry=registry,
+        )
         self._refusals = Counter(
             "mtls_server_refused_peers",
             "Peers refused after the handshake, by reason code.",
@@ -150,6 +156,12 @@ class Telemetry:
     def connection_closed(self) -> None:
         """Count one down."""
         self._open -= 1
+
+    def connection_failed(self, peername: object, reason: str) -> None:
+        """Write one line about a connection on which TLS broke."""
+        self._failed_connections.labels(self._failures.bound(reason)).inc()
+        fields = {"event": "connection_failed", "peer": _address(peername), "reason": reason}
+        LOGGER.warning("connection failed: %s", reason, extra={"fields": fields})
 
     def accepting_paused(self, reason: str) -> None:
         """Warn that no connection is accepted for now."""

@@ -26,5 +26,8 @@ class Observer(Protocol):
     def connection_closed(self) -> None:
         """The protocol of a connection has lost it."""
 
+    def connection_failed(self, peername: object, reason: str) -> None:
+        """A connection was ended by an alert, ours or the client's; `reason` as of a failed handshake."""
+
     def accepting_paused(self, reason: str) -> None:
         """No connection is accepted for now; `reason` in words."""

@@ -30,8 +30,17 @@ _ASKED: Final[Mapping[str, Callable[[ssl.SSLSocket], object]]] = {
 class Lost(Protocol):
     """Takes the socket back when the protocol has lost the connection."""
 
-    def __call__(self, transport: "TlsTransport", tls: ssl.SSLSocket, *, linger: bool) -> None:
-        """Close the socket; `linger`: bytes are under way that should still reach the peer."""
+    def __call__(
+        self, transport: "TlsTransport", tls: ssl.SSLSocket, error: OSError | None, *, linger: bool
+    ) -> None:
+        """Close the socket.
+
+        Args:
+            transport: is closed.
+            tls: what it was made from.
+            error: what ended it, if it was not one of the sides.
+            linger: bytes are under way that should still reach the peer.
+        """
 
 
 class TlsTransport(FlowControl):
@@ -287,7 +296,7 @@ class TlsTransport(FlowControl):
         try:
             self._protocol.connection_lost(error)
         finally:
-            self._lost(self, self._tls, linger=linger)
+            self._lost(self, self._tls, error, linger=linger)
 
     # What all share
 

@@ -13,10 +13,12 @@ from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.malformed import (
     AN_ALERT,
+    BAD_RECORD,
     BODY,
     ENCRYPTED,
     HELLO,
     HELLO_1_2,
+    NOT_TLS,
     RESET,
     ROWS,
     Row,
@@ -173,10 +175,16 @@ def test_nobody_negotiates_anew(program: Program, honest: Connection) -> None:
 
 @pytest.mark.parametrize("sent", [record(APPLICATION_DATA, bytes(500)), AN_ALERT, HELLO.record])
 def test_what_is_not_encrypted_ends_the_connection(program: Program, honest: Connection, sent: bytes) -> None:
+    counts, lines = program.counts(), len(program.logs.all)
     with connect(program, ssl.TLSVersion.TLSv1_3) as connection:
         socket.socket.sendall(connection.tls, sent)
         with pytest.raises(ssl.SSLError, match="alert"):
             connection.tls.recv(1)
+        host, port = connection.tls.getsockname()
+        line = program.logs.expect(event="connection_failed", peer=f"{host}:{port}", after=lines)
+    assert line["reason"] in {BAD_RECORD, NOT_TLS}
+    failed = program.counts() - counts
+    assert failed[f'mtls_server_failed_connections_total{{reason="{line["reason"]}"}}'] == 1
     assert honest.get().status == 200
 
 

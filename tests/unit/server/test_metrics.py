@@ -39,6 +39,7 @@ def registry(world: World) -> CollectorRegistry:
         registry.register(metric)
     telemetry.count_connections(lambda: {"1": 2})
     telemetry.handshake_failed(PEER, "client sent no certificate", None)
+    telemetry.connection_failed(PEER, "client sent a malformed record")
     telemetry.handshake_done("TLSv1.3", 0.002)
     telemetry.connection_opened()
     telemetry.peer_judged("rules[0]", served=True)

@@ -45,6 +45,7 @@ class Log:
     versions: list[str] = field(default_factory=list)
     opened: int = 0
     closed: int = 0
+    broken: list[tuple[object, str]] = field(default_factory=list)
     pauses: list[str] = field(default_factory=list)
 
     def handshake_failed(self, peername: object, reason: str, presented: Presented | None) -> None:
@@ -59,6 +60,9 @@ class Log:
 
     def connection_closed(self) -> None:
         self.closed += 1
+
+    def connection_failed(self, peername: object, reason: str) -> None:
+        self.broken.append((peername, reason))
 
     def accepting_paused(self, reason: str) -> None:
         self.pauses.append(reason)
