@@ -17,6 +17,8 @@ from tests.unit.server.tls.harness import TlsServer, client_context, connect, ev
 LIMITS = Limits(handshakes=100, connections=200, crowded_hello_seconds=0.1, crowded_handshake_seconds=0.3)
 ATTEMPTS = 5
 WHEN_THE_SWARM_LEAVES = {RESET, CLOSED}
+WHEN_THE_SWARM_IS_SLOW = {SILENT, SLOW}
+"""On a machine under load it is so, whatever it means to do."""
 REASONS = {
     "plain HTTP": NOT_TLS,
     "garbage": NOT_TLS,
@@ -65,7 +67,7 @@ def test_who_means_well_is_served_during(serve: Serve, world: World, billing: pk
             abusing.join()
         eventually(lambda: server.listener.connections == 1)
         assert talks(connected)
-    assert reasons(server) <= {REASONS[name], SLOW, *WHEN_THE_SWARM_LEAVES}
+    assert reasons(server) <= {REASONS[name], *WHEN_THE_SWARM_LEAVES, *WHEN_THE_SWARM_IS_SLOW}
 
 
 def test_every_abuse_is_tried() -> None:
