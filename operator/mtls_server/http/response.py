@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from http import HTTPStatus
+from http.client import responses
 from typing import Final, NamedTuple
 
 Field = tuple[bytes, bytes]
@@ -15,7 +15,7 @@ _NOT_IN_A_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def _status_line(status: int) -> bytes:
-    phrase = HTTPStatus(status).phrase if status in HTTPStatus else ""
+    phrase = responses.get(status, "")
     return f"HTTP/1.1 {status} {phrase}\r\n".encode()
 
 
