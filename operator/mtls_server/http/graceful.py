@@ -134,6 +134,8 @@ class GracefulProtocol(asyncio.Protocol):
         if close:
             self.transport.close()
         self.end_turn()
+        if self.writable is not None:  # no application is there to be held back
+            self._pause_reading()
 
     def start(self, exchange: Exchange) -> None:
         """Let a request have its turn, and say in the response if the connection is to end with it."""
@@ -208,10 +210,12 @@ class GracefulProtocol(asyncio.Protocol):
             self.writable = asyncio.Event()
 
     def resume_writing(self) -> None:
-        """Let the application go on."""
+        """Let the application go on, or take more requests where none is running."""
         if self.writable is not None:
             self.writable.set()
             self.writable = None
+            if not self.is_answering():
+                self.resume_reading()
 
     def resume_reading(self) -> None:
         """Take more of the client."""
