@@ -8,32 +8,28 @@ import argparse
 import multiprocessing
 import os
 import resource
-import socket
 import ssl
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 from tests.bench import report
+from tests.bench.caller import ask, connect, deliver
 from tests.bench.contenders import Place, ours
 from tests.bench.processes import free_port, pinned, running
 from tests.bench.server import CLIENT_CORE, DOCUMENT, ENVIRONMENT, SERVER_CORE
-from tests.unit.server import kubelet, pki
 from tests.unit.server.abuse import Abuse, Swarm, abuses
 
-GET = b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n"
 BEGIN, END = "<!-- abuse -->", "<!-- end of abuse -->"
 HEAD = (
     *("abuse", "connections", "ended by the server", "kept: p50 ms", "p99 ms"),
     *("new: p50 ms", "p99 ms", "requests", "failed"),
 )
-PATIENCE_SECONDS = 30
 SETTLE_SECONDS = 1.0
 """How long an abuse goes on before the healthy client's times count."""
 BUSY = {"handshake flood": 200, "reset amid the handshake": 200}
@@ -65,7 +61,7 @@ class Healthy:
         """Return the times of both, the kept connection's first."""
         end = time.monotonic() + seconds
         kept, new = Times(), Times()
-        asks: Sequence[Callable[[], None]] = (lambda: _ask(self.kept)), self._connect_and_ask
+        asks: Sequence[Callable[[], None]] = (lambda: ask(self.kept)), self._connect_and_ask
         threads = [
             threading.Thread(target=_repeat, args=(ask, times, end))
             for ask, times in zip(asks, (kept, new), strict=True)
@@ -77,18 +73,8 @@ class Healthy:
         return kept, new
 
     def _connect_and_ask(self) -> None:
-        with connected(self.port, self.context) as connection:
-            _ask(connection)
-
-
-@contextmanager
-def connected(port: int, context: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
-    """Connect as a client that is served."""
-    with (
-        socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as raw,
-        context.wrap_socket(raw, server_hostname=pki.SERVER_NAMES[0]) as connection,
-    ):
-        yield connection
+        with connect(self.port, self.context) as connection:
+            ask(connection)
 
 
 def main() -> None:
@@ -97,13 +83,13 @@ def main() -> None:
     os.sched_setaffinity(0, {CLIENT_CORE})
     lines = [[*HEAD]]
     with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder)
-        context = _deliver(directory)
+        certs = Path(folder) / "certs"
+        context = deliver(certs)
         port = free_port()
-        entrant = ours(Place(directory / "certs", given.python, ""), "identity")
+        entrant = ours(Place(certs, given.python, ""), "identity")
         with (
             running(entrant.name, entrant.command(port), port, pinned(SERVER_CORE), ENVIRONMENT),
-            connected(port, context) as kept,
+            connect(port, context) as kept,
         ):
             healthy = Healthy(port, context, kept)
             healthy.measure(1)
@@ -127,12 +113,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="WORD", help="abuses with that in their name")
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     return parser.parse_args()
-
-
-def _deliver(directory: Path) -> ssl.SSLContext:
-    server_authority, client_authority = pki.authority(), pki.authority()
-    kubelet.deliver(directory / "certs", pki.files(pki.server(server_authority), client_authority))
-    return pki.client_context(server_authority, pki.client(client_authority), directory)
 
 
 def _measure(abuse: Abuse, count: int, healthy: Healthy, seconds: float) -> Sequence[str]:
@@ -167,13 +147,6 @@ def _repeat(ask: Callable[[], None], times: Times, end: float) -> None:
         else:
             times.seconds.append(time.perf_counter() - start)
         time.sleep(0.01)
-
-
-def _ask(connection: ssl.SSLSocket) -> None:
-    connection.sendall(GET)
-    answer = connection.recv(1 << 16)
-    if not answer.startswith(b"HTTP/1.1 200"):
-        raise ConnectionError(answer[:64])
 
 
 def _figures(kept: Times, new: Times) -> Sequence[str]:

@@ -6,7 +6,6 @@ is connected.
 
 import argparse
 import os
-import socket
 import ssl
 import sys
 import tempfile
@@ -16,12 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench import report
+from tests.bench.caller import ask, connect, deliver
 from tests.bench.contenders import Place, ours
 from tests.bench.processes import Process, free_port, pinned, running
 from tests.bench.server import CLIENT_CORE, DOCUMENT, ENVIRONMENT, SERVER_CORE
-from tests.unit.server import kubelet, pki
 
-GET = b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n"
 BEGIN, END = "<!-- flat -->", "<!-- end of flat -->"
 HEAD = ("connections", "resident MiB", "descriptors", "threads")
 CLIENTS = 4
@@ -36,9 +34,10 @@ def main() -> None:
     lines = [[*HEAD]]
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        context = _deliver(Path(folder))
+        certs = Path(folder) / "certs"
+        context = deliver(certs)
         port = free_port()
-        entrant = ours(Place(Path(folder) / "certs", given.python, ""), "identity")
+        entrant = ours(Place(certs, given.python, ""), "identity")
         with running(entrant.name, entrant.command(port), port, pinned(SERVER_CORE), ENVIRONMENT) as server:
             for done in range(0, given.connections + 1, given.step):
                 if done:
@@ -63,19 +62,13 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _deliver(directory: Path) -> ssl.SSLContext:
-    server_authority, client_authority = pki.authority(), pki.authority()
-    kubelet.deliver(directory / "certs", pki.files(pki.server(server_authority), client_authority))
-    return pki.client_context(server_authority, pki.client(client_authority), directory)
-
-
 def _connect(port: int, context: ssl.SSLContext, count: int) -> None:
     failures: list[str] = []
 
     def connect_some(first: int) -> None:
         for number in range(first, count, CLIENTS):
             try:
-                _ask(port, context, f"127.0.1.{1 + number % SOURCES}")
+                _come_and_go(port, context, f"127.0.1.{1 + number % SOURCES}")
             except OSError as error:
                 failures.append(str(error))
 
@@ -88,15 +81,9 @@ def _connect(port: int, context: ssl.SSLContext, count: int) -> None:
         sys.exit(f"{len(failures)} connections failed, the last with: {failures[-1]}")
 
 
-def _ask(port: int, context: ssl.SSLContext, source: str) -> None:
-    with (
-        socket.create_connection(("127.0.0.1", port), 30, (source, 0)) as raw,
-        context.wrap_socket(raw, server_hostname=pki.SERVER_NAMES[0]) as connection,
-    ):
-        connection.sendall(GET)
-        answer = connection.recv(1 << 16)
-        if not answer.startswith(b"HTTP/1.1 200"):
-            raise ConnectionError(answer[:64])
+def _come_and_go(port: int, context: ssl.SSLContext, source: str) -> None:
+    with connect(port, context, source) as connection:
+        ask(connection)
         connection.unwrap()
 
 

@@ -7,7 +7,6 @@ others keep asking on connections of their own.
 import argparse
 import os
 import selectors
-import socket
 import ssl
 import tempfile
 import threading
@@ -20,12 +19,11 @@ from pathlib import Path
 import msgspec
 
 from mtls_server.contract import Client, Policy
+from tests.bench.caller import PATIENCE_SECONDS, ask, connect
 from tests.bench.processes import free_port, pinned, running
 from tests.bench.server import CLIENT_CORE, ENVIRONMENT, SERVER_CORE
 from tests.unit.server import kubelet, pki
 
-GET = b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n"
-PATIENCE_SECONDS = 60
 UNRELATED = 4
 """Connections of callers that are not revoked."""
 
@@ -82,9 +80,9 @@ def measure(python: str, connections: int, callers: int) -> tuple[Sequence[float
         command += ["--port", str(port), "--admin-port", str(port + 1), "identity"]
         with running("mtls-server", command, port, pinned(SERVER_CORE), ENVIRONMENT):
             contexts = [_context(server_authority, client_authority, name, directory) for name in names]
-            revoked = [connect(port, contexts[number % callers]) for number in range(connections)]
+            revoked = [connect_and_ask(port, contexts[number % callers]) for number in range(connections)]
             stays = _context(server_authority, client_authority, "stays", directory)
-            others = [Unrelated(connect(port, stays)) for _ in range(UNRELATED)]
+            others = [Unrelated(connect_and_ask(port, stays)) for _ in range(UNRELATED)]
             threads = [threading.Thread(target=one.ask) for one in others]
             for thread in threads:
                 thread.start()
@@ -120,21 +118,10 @@ def ends(connections: Sequence[ssl.SSLSocket]) -> Sequence[float]:
     return moments
 
 
-def connect(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
-    raw = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
-    connection = context.wrap_socket(raw, server_hostname="orders")
+def connect_and_ask(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
+    connection = connect(port, context)
     ask(connection)
     return connection
-
-
-def ask(connection: ssl.SSLSocket) -> None:
-    connection.sendall(GET)
-    answer = connection.recv(1 << 14)
-    assert answer.startswith(b"HTTP/1.1 200"), answer
-    head, _, body = answer.partition(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length:")[2].split()[0])
-    while len(body) < length:
-        body += connection.recv(1 << 14)
 
 
 def _granting(own: pki.Issued, names: Sequence[str]) -> Policy:
