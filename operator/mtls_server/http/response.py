@@ -54,6 +54,8 @@ def encode_head(
     for given, value in fields:
         name = given.lower()
         if name == b"content-length":
+            if not value.isdigit():
+                raise ValueError("the response's Content-Length is a field that is no number")
             length = int(value)
         elif name == b"transfer-encoding":
             continue

@@ -1,0 +1,103 @@
+"""What becomes of an application's response on the way to its client."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+
+from mtls_server.http.response import Field, Head, encode_chunk, encode_head
+from tests.unit.server.test_strict_protocol import serving
+
+HEAD = b"HTTP/1.1 200 OK\r\ndate: today\r\n"
+
+
+def encoded(*fields: Field, keep_alive: bool = True, chunked: bool = True) -> Head:
+    return encode_head(200, fields, b"date: today\r\n", keep_alive=keep_alive, chunked=chunked)
+
+
+def test_a_body_of_unknown_length_comes_in_chunks() -> None:
+    head = encoded((b"X-A", b"b"))
+    assert head == (HEAD + b"x-a: b\r\ntransfer-encoding: chunked\r\n\r\n", None, True)
+    assert (encode_chunk(b"hello"), encode_chunk(b"")) == (b"5\r\nhello\r\n", b"")
+
+
+def test_how_a_body_is_delimited_is_not_the_applications_to_say() -> None:
+    head = encoded((b"Transfer-Encoding", b"chunked"), (b"Content-Length", b"5"))
+    assert head == (HEAD + b"content-length: 5\r\n\r\n", 5, True)
+
+
+def test_an_end_of_the_connection_is_told_once_whoever_wants_it() -> None:
+    closing = HEAD + b"connection: close\r\n\r\n"
+    assert encoded(keep_alive=False, chunked=False) == (closing, None, False)
+    assert encoded((b"connection", b"close"), chunked=False) == (closing, None, False)
+    assert encoded((b"connection", b"close"), keep_alive=False, chunked=False) == (closing, None, False)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        (b"a", b"b\r\nc: d"),
+        (b"a", b"\0"),
+        (b"a\r\nb", b"c"),
+        (b"a b", b"c"),
+        (b"", b"c"),
+        (b"content-length", b"five"),
+        (b"content-length", b"1_0"),
+    ],
+)
+def test_what_would_be_another_field_or_none_is_not_sent(field: Field) -> None:
+    with pytest.raises(ValueError, match="field"):
+        encoded(field)
+
+
+async def response(method: bytes, status: int, fields: Sequence[Field], *pieces: bytes) -> bytes:
+    """Return all that a client sees of a response until its connection ends."""
+
+    async def app(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async with serving(keep_alive=60, app=app) as served:
+        reader, writer = await served.connect()
+        writer.write(method + b" / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        seen = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+    return seen
+
+
+async def test_a_body_in_pieces_is_one_body() -> None:
+    seen = await response(b"GET", 200, [], b"hel", b"", b"lo")
+    assert seen.endswith(b"\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(("method", "status"), [(b"HEAD", 200), (b"GET", 204), (b"GET", 304)])
+async def test_where_there_is_no_body_none_is_sent(method: bytes, status: int) -> None:
+    seen = await response(method, status, [(b"content-length", b"5")], b"hello")
+    assert seen.endswith(b"content-length: 5\r\nconnection: close\r\n\r\n")
+
+
+@pytest.mark.parametrize("piece", [b"four", b"seven__"])
+async def test_a_body_that_is_not_as_long_as_announced_ends_the_connection(piece: bytes) -> None:
+    seen = await response(b"GET", 200, [(b"content-length", b"5")], piece)
+    head, _, body = seen.partition(b"\r\n\r\n")
+    assert b"content-length: 5" in head
+    assert len(body) < 5
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_an_application_that_fails_before_its_response_is_answered_for(*, early: bool) -> None:
+    async def app(_scope: Scope, _receive: ASGIReceiveCallable, _send: ASGISendCallable) -> None:
+        if early:
+            raise LookupError("no such order")
+
+    async with serving(keep_alive=60, app=app) as served:
+        reader, writer = await served.connect()
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        seen = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+    assert seen.startswith(b"HTTP/1.1 500 ")
+    assert b'"reason":"application_failed"' in seen
+    assert b"order" not in seen
