@@ -238,6 +238,7 @@ class StrictProtocol(GracefulProtocol):
             self.refuse(MALFORMED)
             return
         self.stop_timer()
+        self.resume_reading()  # which waits while many answers are not taken yet
         self.connections.discard(cast("Any", self))
         self.handle_websocket_upgrade()
 

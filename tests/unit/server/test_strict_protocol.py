@@ -14,6 +14,7 @@ from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 from uvicorn.config import Config
 
 from mtls_server.http.graceful import DrainState
+from mtls_server.http.reply import Reply
 from mtls_server.http.strict import MAX_PIPELINED, StrictProtocol
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -34,15 +35,15 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(keep_alive: int, app: ASGI3Application = empty) -> AsyncIterator[Served]:
-    config = Config(
-        app, http=StrictProtocol, ws="none", lifespan="off", log_config=None, timeout_keep_alive=keep_alive
-    )
+async def serving(
+    keep_alive: int, app: ASGI3Application = empty, made: type[StrictProtocol] = StrictProtocol
+) -> AsyncIterator[Served]:
+    config = Config(app, http=made, ws="none", lifespan="off", log_config=None, timeout_keep_alive=keep_alive)
     config.load()
     served = Served(0)
 
     def protocol() -> StrictProtocol:
-        served.protocols.append(StrictProtocol(config, DrainState(), {}))
+        served.protocols.append(made(config, DrainState(), {}))
         return served.protocols[-1]
 
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
@@ -202,3 +203,32 @@ async def test_an_application_learns_that_a_client_left_which_had_sent_another_r
         await asyncio.sleep(0.1)
         reset(writer)
         await asyncio.wait_for(left.wait(), 2)
+
+
+class Replying(StrictProtocol):
+    """Asks no application."""
+
+    held_back = asyncio.Event()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.held_back.set()
+
+    def reply_at_once(self) -> Reply:
+        return LONG
+
+
+LONG = Reply(200, b"x" * 1000)
+
+
+async def test_of_a_client_that_takes_no_answers_no_more_requests_are_taken() -> None:
+    answers = LONG.encode(close=False) * 30_000
+    async with serving(keep_alive=60, made=Replying) as served:
+        reader, writer = await served.connect()
+        writer.write(REQUEST * 30_000)
+        with contextlib.closing(writer):
+            async with asyncio.timeout(60):
+                await Replying.held_back.wait()
+                await asyncio.sleep(0.5)
+                assert served.protocols[0].transport.get_write_buffer_size() < len(answers) / 2
+                assert await reader.readexactly(len(answers)) == answers
