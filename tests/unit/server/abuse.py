@@ -7,10 +7,11 @@ import ssl
 import struct
 import threading
 import time
-import warnings
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+
+from tests.unit.server.tls.wire import TLS_1_1, client_hello
 
 DRIP_SECONDS = 0.5
 PAUSE_SECONDS = 0.05
@@ -36,27 +37,15 @@ class Abuse:
     """With RST."""
 
 
-def client_hello(maximum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
-    """Return a first message that nothing need follow: a server that answers it has made a signature."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-        context.maximum_version = maximum_version
-    outgoing = ssl.MemoryBIO()
-    with suppress(ssl.SSLWantReadError):
-        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="orders").do_handshake()
-    return outgoing.read()
-
-
 def abuses() -> dict[str, Abuse]:
     """Return every abuse by its name."""
-    hello = client_hello()
+    hello = client_hello().record  # nothing need follow: a server that answers it has made a signature
+    outdated = replace(client_hello(ssl.TLSVersion.TLSv1_2), version=TLS_1_1).record
     return {
         "plain HTTP": Abuse(b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n"),
         "garbage": Abuse(bytes(range(256)) * 4),
         "connect and hold": Abuse(),
-        "TLS 1.1": Abuse(client_hello(ssl.TLSVersion.TLSv1_1)),
+        "TLS 1.1": Abuse(outdated),
         "handshake flood": Abuse(hello, leaves=Leaves.AT_AN_ANSWER),
         "reset amid the handshake": Abuse(hello, leaves=Leaves.AT_ONCE),
         "a byte at a time": Abuse(hello, drips=True),
