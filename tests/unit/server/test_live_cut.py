@@ -181,7 +181,7 @@ def test_a_caller_that_loses_permission_may_finish_within_the_grace(world: World
 def test_a_caller_whose_certificate_ends_may_finish_within_the_grace(world: World, tmp_path: Path) -> None:
     with running(world, tmp_path, "asgi", "tests.unit.server.hurried:app") as program:
         assert program.port, "it serves, however long that took"
-        end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
+        end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=8)
         caller = pki.client(world.client_authority, not_after=end)
         with all_under_way(program, caller) as connections:
             assert read_to_the_end(connections[idles]) == b""
