@@ -16,6 +16,7 @@ from uvicorn.config import Config
 from mtls_server.http.graceful import DrainState
 from mtls_server.http.reply import Reply
 from mtls_server.http.strict import MAX_PIPELINED, StrictProtocol
+from tests.unit.server.program import PATIENCE
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -61,7 +62,7 @@ def reset(writer: asyncio.StreamWriter) -> None:
 async def test_a_silent_connection_is_closed() -> None:
     async with serving(keep_alive=1) as served:
         reader, writer = await served.connect()
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
         writer.close()
 
 
@@ -69,13 +70,13 @@ async def test_a_head_that_drips_is_closed_though_bytes_keep_coming() -> None:
     async with serving(keep_alive=1) as served:
         reader, writer = await served.connect()
         end = asyncio.create_task(reader.read())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             for byte in REQUEST * 10:
                 if end.done():
                     break
                 writer.write(bytes([byte]))
                 await asyncio.sleep(0.1)
-        assert await end == b""
+            assert await end == b""
         writer.close()
 
 
@@ -117,7 +118,7 @@ async def test_a_client_may_send_some_requests_ahead() -> None:
     async with serving(keep_alive=1) as served:
         reader, writer = await served.connect()
         writer.write(REQUEST * (1 + MAX_PIPELINED))
-        assert (await asyncio.wait_for(reader.read(), 5)).count(b"HTTP/1.1 204") == 1 + MAX_PIPELINED
+        assert (await asyncio.wait_for(reader.read(), PATIENCE)).count(b"HTTP/1.1 204") == 1 + MAX_PIPELINED
         writer.close()
 
 
@@ -126,7 +127,7 @@ async def test_a_client_that_sends_too_many_requests_ahead_is_dropped() -> None:
         reader, writer = await served.connect()
         writer.write(REQUEST * 1000)
         with contextlib.suppress(ConnectionResetError):
-            await asyncio.wait_for(reader.read(), 5)
+            await asyncio.wait_for(reader.read(), PATIENCE)
         (protocol,) = served.protocols
         assert len(protocol.pipeline) <= MAX_PIPELINED
         assert protocol.transport.is_closing()
@@ -148,7 +149,7 @@ async def test_a_body_that_stops_coming_ends_its_connection() -> None:
     async with serving(keep_alive=1, app=slow) as served:
         reader, writer = await served.connect()
         writer.write(UPLOAD + b"he")
-        assert await asyncio.wait_for(reader.read(), 2.4) == b""
+        assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
         writer.close()
 
 
@@ -161,9 +162,9 @@ async def test_a_body_that_awaits_the_applications_leave_is_not_missed() -> None
     async with serving(keep_alive=1, app=hesitating) as served:
         reader, writer = await served.connect()
         writer.write(UPLOAD.replace(b"Host", b"Expect: 100-continue\r\nHost"))
-        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 100")
+        assert (await asyncio.wait_for(reader.readline(), PATIENCE)).startswith(b"HTTP/1.1 100")
         writer.write(b"hello")
-        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"\r\nHTTP/1.1 204")
+        assert (await asyncio.wait_for(reader.read(), PATIENCE)).startswith(b"\r\nHTTP/1.1 204")
         writer.close()
 
 
@@ -173,7 +174,7 @@ async def test_a_body_may_come_slowly_and_its_answer_too() -> None:
         for piece in (UPLOAD, b"h", b"e", b"l", b"l", b"o"):
             writer.write(piece)
             await asyncio.sleep(0.6)
-        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 204")
+        assert (await asyncio.wait_for(reader.readline(), PATIENCE)).startswith(b"HTTP/1.1 204")
         writer.close()
 
 
@@ -202,7 +203,7 @@ async def test_an_application_learns_that_a_client_left_which_had_sent_another_r
         writer.write(REQUEST * 2)
         await asyncio.sleep(0.1)
         reset(writer)
-        await asyncio.wait_for(left.wait(), 2)
+        await asyncio.wait_for(left.wait(), PATIENCE)
 
 
 class Replying(StrictProtocol):
@@ -218,16 +219,17 @@ class Replying(StrictProtocol):
         return LONG
 
 
-LONG = Reply(200, b"x" * 1000)
+LONG_REQUEST = REQUEST[:-2] + b"X-Long: " + b"x" * 1000 + b"\r\n\r\n"
+LONG = Reply(200, b"x" * 10_000)
 
 
 async def test_of_a_client_that_takes_no_answers_no_more_requests_are_taken() -> None:
-    answers = LONG.encode(close=False) * 30_000
+    answers = LONG.encode(close=False) * 3000
     async with serving(keep_alive=60, made=Replying) as served:
         reader, writer = await served.connect()
-        writer.write(REQUEST * 30_000)
+        writer.write(LONG_REQUEST * 3000)
         with contextlib.closing(writer):
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 await Replying.held_back.wait()
                 await asyncio.sleep(0.5)
                 assert served.protocols[0].transport.get_write_buffer_size() < len(answers) / 2
