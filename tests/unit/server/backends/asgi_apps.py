@@ -1,6 +1,5 @@
 """An ASGI application, without a framework, that answers by path."""
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -38,11 +37,6 @@ async def endless(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": bytes(1 << 16), "more_body": True})
 
 
-async def hesitating(scope: Any, receive: Any, send: Any) -> None:
-    await asyncio.sleep(0.2)
-    await mirror(scope, receive, send)
-
-
 async def refusing(_scope: Any, _receive: Any, send: Any) -> None:
     """Answers without asking for the body."""
     await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
@@ -53,6 +47,4 @@ async def begin(send: Any, *fields: tuple[bytes, bytes]) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": list(fields)})
 
 
-PATHS: dict[str, Any] = {
-    f"/{function.__name__}": function for function in (chunked, endless, hesitating, refusing)
-}
+PATHS: dict[str, Any] = {f"/{function.__name__}": function for function in (chunked, endless, refusing)}
