@@ -1,6 +1,7 @@
 """What one caller may take of what all share: connections, and the threads of WSGI applications."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -143,3 +144,16 @@ async def test_requests_beyond_a_share_of_threads_wait_their_turn() -> None:
     await asyncio.gather(*greedy)
     assert not threads._under_way
     assert not threads._waiting
+
+
+def test_nothing_is_kept_of_who_leaves_while_waiting_for_a_thread(world: World, tmp_path: Path) -> None:
+    hello = "tests.unit.server.backends.wsgi_apps:hello"
+    arguments = ("--access-log", "wsgi", hello, "--threads", "2", "--caller-threads", "1")
+    with running(world, tmp_path, *arguments) as program, program.connect() as greedy:
+        assert program.process.stdout is not None
+        greedy.send(b"GET /endless HTTP/1.1\r\nHost: orders\r\n\r\n")
+        greedy.tls.recv(1)
+        with program.connect(greedy.caller) as leaving:
+            leaving.send(b"POST /left HTTP/1.1\r\nHost: orders\r\nContent-Length: 4\r\n\r\nbody")
+        line = json.loads(program.process.stdout.readline())
+        assert (line["path"], line["aborted"]) == ("/left", True)

@@ -27,13 +27,18 @@ class Wsgi:
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Serve one request on a thread."""
         scope = cast("HTTPScope", scope)  # this backend runs no lifespan
+        caller = scope["state"]["mtls"].caller
         response = Response()
-        watch = Watch(receive, response.abandon)
+
+        def leave() -> None:
+            response.abandon()
+            self._threads.withdraw(running, caller)
+
+        watch = Watch(receive, leave)
         body = Body(receive, watch.begin, empty=not has_body(list(scope["headers"])))
         environ = environ_of(scope, io.BufferedReader(body))
         try:
             await body.begin()
-            caller = scope["state"]["mtls"].caller
             running = self._threads.run(partial(_run, self._application, environ, response), caller)
             running.add_done_callback(response.end)
             await response.send_to(send)

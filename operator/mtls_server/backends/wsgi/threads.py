@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Hashable
 from contextvars import copy_context
 from queue import SimpleQueue
@@ -30,8 +30,8 @@ class Threads:
         self._jobs = SimpleQueue[Job]()
         self._under_way = Counter[Hashable]()
         """By caller: jobs that are running, or have only a thread to wait for."""
-        self._waiting: dict[Hashable, deque[Job]] = {}
-        """By caller: jobs beyond its share."""
+        self._waiting: dict[Hashable, dict[asyncio.Future[None], Job]] = {}
+        """By caller: jobs beyond its share, in their order."""
 
     def run(self, function: Callable[[], None], caller: Hashable) -> asyncio.Future[None]:
         """Call on a thread, in a copy of the current context; the future has what it raises."""
@@ -50,8 +50,16 @@ class Threads:
         if self._under_way[caller] < self._share:
             self._begin(caller, job)
         else:
-            self._waiting.setdefault(caller, deque()).append(job)
+            self._waiting.setdefault(caller, {})[done] = job
         return done
+
+    def withdraw(self, done: asyncio.Future[None], caller: Hashable) -> None:
+        """End a job, by its future, that has waited for its caller's share until now; keep nothing of it."""
+        waiting = self._waiting.get(caller, {})
+        if waiting.pop(done, None) is not None:
+            if not waiting:
+                del self._waiting[caller]
+            done.set_result(None)
 
     def _begin(self, caller: Hashable, job: Job) -> None:
         self._under_way[caller] += 1
@@ -67,7 +75,7 @@ class Threads:
     def _finish(self, caller: Hashable, done: asyncio.Future[None], error: BaseException | None) -> None:
         self._under_way[caller] -= 1
         if waiting := self._waiting.get(caller):
-            self._begin(caller, waiting.popleft())
+            self._begin(caller, waiting.pop(next(iter(waiting))))
         else:
             self._waiting.pop(caller, None)
         if not self._under_way[caller]:
