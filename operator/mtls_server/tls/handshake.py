@@ -27,8 +27,8 @@ class Generation(Protocol):
 class Handshake:
     """Waits for the client's first bytes, then shakes hands until done, failed or out of time.
 
-    Nothing happens before `start`, and `done` is called in a step of its own: while the event loop does the
-    same for one connection after the other, the processor's caches serve it best.
+    Nothing happens before `start`, and whoever is told of the end does nothing at once either: while the same
+    is done for one connection after the other, the processor's caches serve it best.
 
     A client that connects and says nothing costs little more than a descriptor: the TLS state is made, and
     the generation chosen, when its first bytes arrive.
@@ -83,7 +83,7 @@ class Handshake:
 
     def start(self) -> None:
         """Begin at once with a client that has spoken, as most have, else when it does."""
-        if self._is_closed():
+        if self.socket.fileno() < 0:  # aborted meanwhile
             return
         try:
             self.socket.recv(1, MSG_PEEK)
@@ -133,10 +133,6 @@ class Handshake:
         else:
             self.reader.tell_nobody()
             self.deadline = inf
-            self._loop.call_soon(self._finish, tls)
-
-    def _finish(self, tls: ssl.SSLSocket) -> None:
-        if not self._is_closed():
             self._done(self, tls)
 
     def _continue(self, tls: ssl.SSLSocket) -> None:
@@ -183,6 +179,3 @@ class Handshake:
         """Close now, telling nobody."""
         self._stop()
         self.socket.close()
-
-    def _is_closed(self) -> bool:
-        return self.socket.fileno() < 0

@@ -5,10 +5,12 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from time import perf_counter
 from typing import Final, Protocol
 
+from mtls_server.tls.batch import Batches
 from mtls_server.tls.closing import LingeringClose, has_ended
 from mtls_server.tls.failures import Presented, explain, read_presented
 from mtls_server.tls.handshake import Generation, Handshake
@@ -66,6 +68,7 @@ class Listener:
         self._observer = observer
         self._handshakes: set[Handshake] = set()
         self._patience = Patience(self._handshakes)
+        self._batches = Batches()
         self._transports: set[TlsTransport] = set()
         self._followers: list[Follower] = []
         self._closing: set[LingeringClose] = set()
@@ -191,15 +194,20 @@ class Listener:
             (accepted, address),
             (self._limits.first_byte_seconds, self._limits.handshake_seconds),
             self._current,
-            self._succeed,
+            self._finish,
             self._fail,
         )
         self._handshakes.add(handshake)
         self._patience.bear(handshake.deadline)
-        self._loop.call_soon(handshake.start)
+        self._batches.start.add(handshake.start)
         self._adjust()
 
+    def _finish(self, handshake: Handshake, tls: ssl.SSLSocket) -> None:
+        self._batches.finish.add(partial(self._succeed, handshake, tls))
+
     def _succeed(self, handshake: Handshake, tls: ssl.SSLSocket) -> None:
+        if handshake not in self._handshakes:  # aborted meanwhile
+            return
         self._handshakes.discard(handshake)
         try:
             transport = self._make_transport(handshake, tls)
@@ -219,7 +227,7 @@ class Listener:
         leaf = chain[0] if chain else tls.getpeercert(binary_form=True)
         peer = handshake.generation.judge(leaf or b"", chain)
         extra = {"peername": handshake.peername, "mtls_peer": peer}
-        return TlsTransport(tls, self._protocol_factory(), extra, self._lose)
+        return TlsTransport(tls, self._protocol_factory(), extra, self._batches, self._lose)
 
     def _fail(self, handshake: Handshake, error: OSError) -> None:
         self._handshakes.discard(handshake)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from socket import IPPROTO_TCP, TCP_INFO
 from typing import Final, Protocol
 
+from mtls_server.tls.batch import Batches
 from mtls_server.tls.flow import FlowControl
 from mtls_server.tls.reader import Reader
 from mtls_server.tls.readiness import Blocked, Call, next_calls
@@ -55,10 +56,13 @@ class TlsTransport(FlowControl):
     """
 
     __slots__ = (
+        "_batches",
         "_blocked",
         "_closing",
         "_eof",
+        "_error",
         "_flush_scheduled",
+        "_linger",
         "_loop",
         "_lost",
         "_paused",
@@ -75,6 +79,7 @@ class TlsTransport(FlowControl):
         tls: ssl.SSLSocket,
         protocol: asyncio.Protocol,
         extra: Mapping[str, object],
+        batches: Batches,
         lost: Lost,
     ) -> None:
         """Take over a socket whose handshake is done; `start` begins.
@@ -83,11 +88,13 @@ class TlsTransport(FlowControl):
             tls: non-blocking, made with ``suppress_ragged_eofs=False``.
             protocol: is given the connection.
             extra: what `get_extra_info` answers beyond what the socket knows.
+            batches: of the listener.
             lost: called once, after the protocol's ``connection_lost``.
         """
         super().__init__(protocol, {**extra, "socket": tls, "ssl_object": tls, "sslcontext": tls.context})
         self._loop = asyncio.get_running_loop()
         self._tls = tls
+        self._batches = batches
         self._lost = lost
         self._blocked = Blocked.NO
         self._when_readable: Call | None = None
@@ -138,7 +145,7 @@ class TlsTransport(FlowControl):
         """Pass data to the protocol again."""
         self._paused = False
         if self._undelivered:
-            self._loop.call_soon(self._deliver)
+            self._batches.deliver.add(self._deliver)
         self._watch()
 
     def _receive(self) -> None:
@@ -159,7 +166,7 @@ class TlsTransport(FlowControl):
             if data and not self._closing:
                 self.has_received = True
                 self._undelivered = data
-                self._loop.call_soon(self._deliver)
+                self._batches.deliver.add(self._deliver)
             elif not self._closing:
                 self._receive_eof()
 
@@ -203,7 +210,7 @@ class TlsTransport(FlowControl):
     def _schedule_flush(self) -> None:
         if not self._flush_scheduled and self._when_writable is None and self._blocked is Blocked.NO:
             self._flush_scheduled = True
-            self._loop.call_soon(self._flush)
+            self._batches.flush.add(self._flush)
 
     def _flush(self) -> None:
         self._flush_scheduled = False
@@ -290,13 +297,14 @@ class TlsTransport(FlowControl):
         self._buffer.clear()
         self._undelivered = b""
         self._watch()
-        self._loop.call_soon(self._end, error, linger)
+        self._error, self._linger = error, linger
+        self._batches.end.add(self._end)
 
-    def _end(self, error: OSError | None, linger: bool) -> None:  # noqa: FBT001 - call_soon passes no names
+    def _end(self) -> None:
         try:
-            self._protocol.connection_lost(error)
+            self._protocol.connection_lost(self._error)
         finally:
-            self._lost(self, self._tls, error, linger=linger)
+            self._lost(self, self._tls, self._error, linger=self._linger)
 
     # What all share
 
