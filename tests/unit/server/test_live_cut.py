@@ -14,7 +14,7 @@ from tests.unit.server.backends.origin import OK, Origin, Visit, origin
 from tests.unit.server.backends.test_websocket import OPENING
 from tests.unit.server.conftest import World
 from tests.unit.server.hurried import GRACE_SECONDS
-from tests.unit.server.program import PATIENCE, Connection, Program, running
+from tests.unit.server.program import Connection, Program, running
 from tests.unit.server.test_live import (
     CUT_OFF,
     GET_SLOW,
@@ -27,6 +27,7 @@ from tests.unit.server.test_live import (
     revoking_billing,
     without_billing,
 )
+from tests.unit.server.tls.harness import eventually
 
 Activity = Callable[[Connection], None]
 
@@ -198,7 +199,4 @@ def test_a_download_that_nobody_reads_is_cut_off(program: Program) -> None:
         time.sleep(0.5)
         revoke(program)
         program.logs.expect(event="connection_cut", reason="revoked")
-        deadline = time.monotonic() + PATIENCE
-        while "mtls_server_connections 0.0" not in program.ask_admin("/metrics")[1]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        eventually(lambda: "mtls_server_connections 0.0" in program.ask_admin("/metrics")[1])

@@ -74,7 +74,7 @@ def test_tls_1_2_is_served_only_by_choice(world: World, tmp_path: Path) -> None:
             caller = pki.client(world.client_authority)
             context = pki.client_context(world.server_authority, caller, tmp_path)
             context.maximum_version = ssl.TLSVersion.TLSv1_2
-            with socket.create_connection(("127.0.0.1", program.port), timeout=10) as raw:
+            with socket.create_connection(("127.0.0.1", program.port), timeout=PATIENCE) as raw:
                 if admitted:
                     with context.wrap_socket(raw, server_hostname="orders") as tls:
                         assert tls.version() == "TLSv1.2"

@@ -5,7 +5,6 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from mtls_server.tls.sockets import Limits
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.program import PATIENCE, Connection, Program, running
+from tests.unit.server.tls.harness import eventually
 
 MIRROR = "tests.unit.server.apps:mirror"
 SOON = 20.0
@@ -26,7 +26,7 @@ GET_STUCK = b"GET /stuck HTTP/1.1\r\nHost: orders\r\n\r\n"
 
 def terminate(program: Program) -> None:
     program.process.send_signal(signal.SIGTERM)
-    until(lambda: program.ask_admin("/readyz") == (503, "draining\n"))
+    eventually(lambda: program.ask_admin("/readyz") == (503, "draining\n"))
 
 
 def accepts(program: Program) -> bool:
@@ -37,15 +37,8 @@ def accepts(program: Program) -> bool:
     return True
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def until_it_accepts_no_more(program: Program) -> None:
-    until(lambda: not accepts(program))
+    eventually(lambda: not accepts(program))
 
 
 def test_all_descriptors_that_may_be_had_are_used(world: World, tmp_path: Path) -> None:
@@ -66,7 +59,7 @@ def test_a_backend_that_connects_for_each_client_has_room_for_half_as_many() -> 
 
 def test_for_a_while_the_server_is_unready_but_accepts(world: World, tmp_path: Path) -> None:
     with running(world, tmp_path, "--drain-delay", "1", "asgi", MIRROR) as program:
-        until(lambda: program.ask_admin("/readyz")[0] == 200)
+        eventually(lambda: program.ask_admin("/readyz")[0] == 200)
         terminate(program)
         answer = program.get()
         assert (answer.status, answer.headers["connection"]) == (200, "close")

@@ -21,13 +21,13 @@ from mtls_server.tls.listener import Listener
 from mtls_server.tls.sockets import Limits, bind
 from mtls_server.tls.transport import TlsTransport
 from tests.unit.server import pki
+from tests.unit.server.program import PATIENCE
 
 Answer = TypeVar("Answer")
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.SelectorEventLoop,
     "uvloop": uvloop.new_event_loop,
 }
-PATIENCE = 10.0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
+from tests.unit.server.program import PATIENCE
 from tests.unit.server.tls.conftest import Serve
 from tests.unit.server.tls.harness import Echo, TlsServer, eventually
 
@@ -34,12 +35,14 @@ def openssl(server: TlsServer, folder: Path, *arguments: str) -> str:
         process.stdin.write("hello\n")
         process.stdin.flush()
         eventually(lambda: server.log.failures or any(one.received for one in server.protocols))
-        return process.communicate(timeout=10)[0]
+        return process.communicate(timeout=PATIENCE)[0]
 
 
 def node(server: TlsServer, folder: Path, *client: str) -> str:
     command = ["node", "-e", NODE_CLIENT, str(server.port), str(folder / "authority.pem"), *client]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=10, check=False).stdout.strip()
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, timeout=PATIENCE, check=False
+    ).stdout.strip()
 
 
 @pytest.fixture

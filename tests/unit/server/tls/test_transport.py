@@ -14,9 +14,9 @@ from mtls_server.tls.readiness import Blocked, Call, next_calls
 from mtls_server.tls.transport import MAX_RECORD, MAX_SEND, TlsTransport
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
+from tests.unit.server.program import PATIENCE
 from tests.unit.server.tls.conftest import Serve
 from tests.unit.server.tls.harness import (
-    PATIENCE,
     ByteClient,
     Echo,
     Recorder,
