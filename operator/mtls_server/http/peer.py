@@ -114,26 +114,25 @@ class PeerProtocol(StrictProtocol):
         Returns:
             How many seconds that may take.
         """
-        if peer is self._peer:
-            return None
-        self._peer = peer
-        if peer.identity is None:
-            self.finish()
-            return GRACE_SECONDS
-        self._identity = msgspec.structs.replace(peer.identity, tls=self._tls)
-        if self.pipeline:  # requests that were let in as another identity
+        if peer is not self._peer:
+            self._peer = peer
+            if peer.identity is None:
+                self.finish()
+                return GRACE_SECONDS
+            self._identity = msgspec.structs.replace(peer.identity, tls=self._tls)
+        if self.pipeline:  # requests that were let in as another identity, or by other routes
             self.finish()
         return None
 
     def end_turn(self) -> None:
         """Tell how long the answer took."""
         self._observer.request_answered(perf_counter() - self.turn)
+        self._settle()
         super().end_turn()
 
     def judge(self) -> Answer | None:
         """Refuse the peer before its request."""
-        if self._live.pending:
-            self._live.settle(cast("TlsTransport", self.transport))
+        self._settle()
         refusal = self._peer.refusal or (_EXCESS if self._exceeds_share else None)
         if refusal is None:
             return super().judge()
@@ -157,6 +156,11 @@ class PeerProtocol(StrictProtocol):
         scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
         scope[TARGET] = self.url  # type: ignore[typeddict-unknown-key]
         return scope
+
+    def _settle(self) -> None:
+        """Let the newest generation judge the peer, before a request of it is served."""
+        if self._live.pending:
+            self._live.settle(cast("TlsTransport", self.transport))
 
 
 def tls_extension(peer: Peer, identity: Identity, tls: Tls) -> dict[str, object]:

@@ -105,7 +105,8 @@ class StrictProtocol(GracefulProtocol):
                 error.__context__, _RefusedRequestError
             ):
                 raise  # a mistake of ours, not of the client
-            self.refuse(self._answer)
+            if not self.transport.is_closing():
+                self.refuse(self._answer)
             return
         except httptools.HttpParserUpgrade as upgrade:
             self._upgrade(data[upgrade.args[0] :])
@@ -135,6 +136,8 @@ class StrictProtocol(GracefulProtocol):
     def on_headers_complete(self) -> None:
         """Pass the request on, answer it, or stop the parser; until now the idle time bounded a slow head."""
         self._advanced = True
+        if self.transport.is_closing():  # the request before it was the last
+            raise _RefusedRequestError
         self.version, self.method = self.parser.get_http_version(), self.parser.get_method().decode()
         answer = self.judge()
         if answer is not None:
@@ -216,7 +219,8 @@ class StrictProtocol(GracefulProtocol):
             return
         application = self.config.loaded_app if reply is None else reply.application(close=False)
         keep_alive = self._keeps_alive(reply)
-        self.begin(Exchange(self, application, scope, keep_alive=keep_alive, awaits_leave=self._awaits_leave))
+        awaits_leave = self._awaits_leave and self.version == "1.1"
+        self.begin(Exchange(self, application, scope, keep_alive=keep_alive, awaits_leave=awaits_leave))
 
     def _keeps_alive(self, reply: Reply | None) -> bool:
         """Tell whether the connection goes on: with a reply nobody takes a body."""

@@ -8,6 +8,7 @@ import msgspec
 
 calls = 0
 released = asyncio.Event()
+released = asyncio.Event()
 
 
 async def answer(send: Any, status: int, document: object) -> None:
@@ -44,6 +45,10 @@ async def mirror(scope: Any, receive: Any, send: Any) -> None:
     body = await read_body(receive)
     if scope["path"] == "/slow":
         await asyncio.sleep(1)
+    if scope["path"] == "/held":
+        await released.wait()
+    if scope["path"] == "/release":
+        released.set()
     if scope["path"] == "/stuck":
         await asyncio.sleep(60)
     if scope["path"] == "/held":

@@ -153,6 +153,31 @@ def test_a_role_that_is_taken_away_is_missing_at_the_next_request(program: Progr
         give(program, policy(program.world))
 
 
+def test_a_request_that_waits_behind_another_is_not_served_by_routes_of_yesterday(program: Program) -> None:
+    kept = Route("/held"), Route("/release")
+    give(program, policy(program.world, routes=(*kept, Route("/late"))))
+    with program.connect() as billing:
+        billing.send(b"GET /held HTTP/1.1\r\nHost: orders\r\n\r\n")
+        billing.send(b"GET /late HTTP/1.1\r\nHost: orders\r\nConnection: close\r\n\r\n")
+        give(program, policy(program.world, routes=kept))
+        program.get("/release")
+        assert billing.answer().json["path"] == "/held"
+        assert b" 200 " not in billing.tls.recv(1 << 14)
+    give(program, policy(program.world))
+
+
+def test_what_follows_an_answer_that_ends_the_connection_is_not_done(program: Program) -> None:
+    before = program.get("/orders").json["calls"]
+    with program.connect() as billing:
+        billing.send(
+            b"POST /nowhere HTTP/1.1\r\nHost: orders\r\nContent-Length: 1\r\n\r\nx"
+            b"POST /orders HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n"
+        )
+        assert billing.answer("POST").headers["connection"] == "close"
+        assert billing.ends_with_close_notify()
+    assert program.get("/orders").json["calls"] == before + 1
+
+
 def test_a_policy_that_cannot_mean_what_it_says_changes_nothing(program: Program) -> None:
     bad = policy(program.world, routes=(Route("/orders", methods=("get",)),))
     served = pki.server(program.world.server_authority)

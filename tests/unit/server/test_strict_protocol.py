@@ -168,6 +168,14 @@ async def test_a_body_that_awaits_the_applications_leave_is_not_missed() -> None
         writer.close()
 
 
+async def test_a_client_of_http_1_0_gets_no_interim_response() -> None:
+    async with serving(keep_alive=60, app=slow) as served:
+        reader, writer = await served.connect()
+        writer.write(b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx")
+        with contextlib.closing(writer):
+            assert (await asyncio.wait_for(reader.readline(), 30)).startswith(b"HTTP/1.1 204")
+
+
 async def test_a_body_may_come_slowly_and_its_answer_too() -> None:
     async with serving(keep_alive=1, app=slow) as served:
         reader, writer = await served.connect()
