@@ -180,13 +180,13 @@ def test_what_has_not_ended_within_its_grace_is_aborted(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "TICK_SECONDS", 0.02)
-    slow, slower = scene.connect(0, Protocol(grace=0.1)), scene.connect(0, Protocol(grace=60))
+    slow, slower = scene.connect(0, Protocol(grace=1)), scene.connect(0, Protocol(grace=60))
 
     async def steps() -> None:
         scene.publish()
         await asyncio.sleep(0.05)
         assert not slow.aborted
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(1.5)
         assert (slow.aborted, slower.aborted) == (True, False)
 
     scene.run(steps)

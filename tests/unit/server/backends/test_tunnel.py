@@ -96,7 +96,7 @@ def test_sigterm_closes_with_1012(program: Program) -> None:
 def test_a_websocket_on_which_nothing_passes_is_closed_with_1001(
     world: World, tmp_path: Path, url: str
 ) -> None:
-    arguments = ("upstream", url, "--websocket-timeout", "1")
+    arguments = ("upstream", url, "--websocket-timeout", "3")
     with running(world, tmp_path, *arguments) as program, opened(program) as websocket:
         websocket.recv()
         assert closing(websocket) == 1001
