@@ -196,17 +196,17 @@ LONGER = hello_of_length(len(BODY) + 1)
 
 @pytest.mark.parametrize("held", [record(HANDSHAKE, b""), HELLO.record[:50], HELLO.record, LONGER])
 def test_who_waits_for_ever_is_dropped_at_the_deadline(world: World, held: bytes) -> None:
-    with serving("uvloop", world.generation(), limits=Limits(handshake_seconds=0.3)) as server:
+    with serving("uvloop", world.generation(), limits=Limits(handshake_seconds=1)) as server:
         with harness.dial(server) as raw:
             raw.sendall(held)
             received(raw)
-        assert server.failure().reason == "handshake took longer than 0.3 s"
+        assert server.failure().reason == "handshake took longer than 1 s"
 
 
 def test_who_dribbles_is_dropped_at_the_deadline(world: World) -> None:
-    with serving("uvloop", world.generation(), limits=Limits(handshake_seconds=0.5)) as server:
+    with serving("uvloop", world.generation(), limits=Limits(handshake_seconds=1)) as server:
         with harness.dial(server) as raw, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             for octet in HELLO.record:
                 raw.sendall(bytes([octet]))
                 time.sleep(0.02)
-        assert server.failure().reason == "handshake took longer than 0.5 s"
+        assert server.failure().reason == "handshake took longer than 1 s"

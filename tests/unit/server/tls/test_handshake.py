@@ -200,24 +200,24 @@ def test_who_resets_while_it_is_asked_whether_it_is_slow_is_one_line(serve: Serv
 def test_who_connects_and_holds_is_dropped_at_the_deadline(
     serve: Serve, world: World, billing: pki.Issued, sent: int
 ) -> None:
-    server = serve(limits=Limits(handshake_seconds=0.2))
+    server = serve(limits=Limits(handshake_seconds=1))
+    start = time.monotonic()
     client = ByteClient(server, client_context(world.server_authority, billing))
     with pytest.raises(ssl.SSLWantReadError):
         client.tls.do_handshake()
     client.raw.sendall(client.outgoing.read()[:sent])
     with client.raw:
-        start = time.monotonic()
         assert ended(client.raw)
-        assert 0.1 < time.monotonic() - start < 2
-    assert server.failure().reason == "handshake took longer than 0.2 s"
+        assert time.monotonic() - start > 0.9
+    assert server.failure().reason == "handshake took longer than 1 s"
 
 
 def test_who_connects_and_says_nothing_is_dropped_sooner(serve: Serve) -> None:
     server = serve(limits=Limits(first_byte_seconds=0.2))
+    start = time.monotonic()
     with dial(server) as silent:
-        start = time.monotonic()
         assert ended(silent)
-        assert 0.1 < time.monotonic() - start < 2
+        assert time.monotonic() - start > 0.1
     assert server.failure().reason == "client sent nothing"
 
 
