@@ -109,7 +109,11 @@ class Exchange:
         """Pass a piece of the request's body on, and tell whether more may come."""
         self._body += piece
         self._tell()
-        return len(self._body) <= MAX_BODY_WAITING
+        return not self.is_full()
+
+    def is_full(self) -> bool:
+        """Tell whether more of the body waits for the application than should."""
+        return len(self._body) > MAX_BODY_WAITING
 
     def end_body(self) -> None:
         """Tell that nothing more is to come."""
@@ -134,6 +138,8 @@ class Exchange:
             self._connection.running.discard(self)
 
     async def _fail(self) -> None:
+        if self.complete:  # the connection is another request's by now
+            return
         if self.started:
             self._connection.transport.close()
         else:

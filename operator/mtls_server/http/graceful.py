@@ -218,8 +218,8 @@ class GracefulProtocol(asyncio.Protocol):
                 self.resume_reading()
 
     def resume_reading(self) -> None:
-        """Take more of the client."""
-        if self._reading_paused:
+        """Take more of the client, but of a request that waits not more than should."""
+        if self._reading_paused and not (self.pipeline and self.pipeline[-1].is_full()):
             self._reading_paused = False
             self.transport.resume_reading()
 

@@ -1,13 +1,14 @@
 """What becomes of an application's response on the way to its client."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import pytest
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
 from mtls_server.http.response import Field, Head, encode_chunk, encode_head
-from tests.unit.server.test_strict_protocol import serving
+from tests.unit.server.test_strict_protocol import REQUEST, empty, serving
 
 HEAD = b"HTTP/1.1 200 OK\r\ndate: today\r\n"
 
@@ -101,3 +102,48 @@ async def test_an_application_that_fails_before_its_response_is_answered_for(*, 
     assert seen.startswith(b"HTTP/1.1 500 ")
     assert b'"reason":"application_failed"' in seen
     assert b"order" not in seen
+
+
+async def test_an_application_that_fails_after_its_response_harms_no_other() -> None:
+    failed = asyncio.Event()
+
+    async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        first = scope["type"] == "http" and scope["path"] == "/first"
+        if not first:
+            await failed.wait()
+            await asyncio.sleep(0)
+        await empty(scope, receive, send)
+        if first:
+            asyncio.get_running_loop().call_later(0.1, failed.set)
+            raise ValueError
+
+    async with serving(keep_alive=60, app=app) as served:
+        reader, writer = await served.connect()
+        with contextlib.closing(writer):
+            writer.write(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n" + REQUEST)
+            for _ in range(2):
+                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+                assert head.startswith(b"HTTP/1.1 204")
+
+
+async def test_of_a_request_that_waits_no_more_than_some_is_taken_whatever_the_one_before_it_does() -> None:
+    polled = asyncio.Event()
+
+    async def app(_scope: Scope, receive: ASGIReceiveCallable, _send: ASGISendCallable) -> None:
+        for _ in range(300):  # whether the client has left
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(receive(), 0.001)
+        polled.set()
+        await asyncio.Event().wait()
+
+    async with serving(keep_alive=60, app=app) as served:
+        _, writer = await served.connect()
+        with contextlib.closing(writer):
+            size = 1 << 24
+            upload = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size
+            writer.write(REQUEST + upload + bytes(size))
+            await asyncio.wait_for(polled.wait(), 60)
+            (waiting,) = served.protocols[0].pipeline
+            held = len(waiting._body)
+            served.protocols[0].transport.abort()
+        assert held < 1 << 20
