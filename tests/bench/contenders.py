@@ -144,6 +144,8 @@ def _granian(place: Place, port: int) -> list[str]:
             "--runtime-threads=1",
             "--loop=uvloop",
             "--http=1",
+            "--backlog=4096",
+            "--backpressure=4096",
             "--no-ws",
             "--log-level=warning",
         ),
