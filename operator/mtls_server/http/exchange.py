@@ -19,6 +19,9 @@ from mtls_server.http.response import LAST_CHUNK, encode_chunk, encode_head
 LOGGER: Final = logging.getLogger("mtls_server")
 MAX_BODY_WAITING: Final = 1 << 16
 """Bytes of a request's body that wait for the application before no more is read."""
+LEFT: Final = "mtls.left"
+"""Key in a scope of a future that is done if the client leaves before its response is complete, for those who
+cannot wait for what `receive` says."""
 FAILED: Final = Answer(500, "application_failed", "the application failed; its error is logged")
 _BODILESS: Final = {204, 304}
 
@@ -55,6 +58,7 @@ class Exchange:
         "_connection",
         "_has_news",
         "_head_only",
+        "_left",
         "_missing",
         "_news",
         "_task",
@@ -95,6 +99,7 @@ class Exchange:
         self.disconnected = False
         self.complete = False
         self.started = False
+        self._left = scope[LEFT] = asyncio.get_running_loop().create_future()  # type: ignore[typeddict-unknown-key]
         self._body = bytearray()
         self._has_news = False
         self._news: asyncio.Event | None = None
@@ -123,6 +128,7 @@ class Exchange:
     def disconnect(self) -> None:
         """Tell that the client has left."""
         self.disconnected = True
+        self._left.set_result(None)
         self._tell()
 
     async def _run(self) -> None:
@@ -141,7 +147,7 @@ class Exchange:
         if self.complete:  # the connection is another request's by now
             return
         if self.started:
-            self._connection.transport.close()
+            self._cut()
         else:
             await FAILED.application(close=True)(self.scope, self._receive, self._send)
 
@@ -164,6 +170,7 @@ class Exchange:
         if writable is not None and not self.disconnected:
             await writable.wait()
         if self.disconnected:
+            await asyncio.sleep(0)  # an application that sends for ever would let nobody else run
             return
         expected = "http.response.body" if self.started else "http.response.start"
         if event["type"] != expected or self.complete:
@@ -209,6 +216,13 @@ class Exchange:
             if self._missing < 0 or (self._missing and not more):
                 raise RuntimeError("the response's body is not as long as its Content-Length says")
         self._connection.transport.write(piece)
+
+    def _cut(self) -> None:
+        """End the connection amid a response in a way that its client cannot take for the end of the body."""
+        if self._chunked or self._missing is not None:
+            self._connection.transport.close()
+        else:
+            self._connection.transport.abort()
 
     def _tell(self) -> None:
         self._has_news = True

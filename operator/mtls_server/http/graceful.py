@@ -93,7 +93,7 @@ class GracefulProtocol(asyncio.Protocol):
         """Let go of the timer, and tell the applications that are running or would have been run."""
         self.connections.discard(self)
         self.stop_timer()
-        for exchange in (self._answering, self._newest):
+        for exchange in {self._answering, self._newest}:
             if exchange is not None and not exchange.complete:
                 exchange.disconnect()
         self.resume_writing()

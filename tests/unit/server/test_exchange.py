@@ -8,7 +8,7 @@ import pytest
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
 from mtls_server.http.response import Field, Head, encode_chunk, encode_head
-from tests.unit.server.test_strict_protocol import REQUEST, empty, serving
+from tests.unit.server.test_strict_protocol import REQUEST, empty, reset, serving
 
 HEAD = b"HTTP/1.1 200 OK\r\ndate: today\r\n"
 
@@ -102,6 +102,36 @@ async def test_an_application_that_fails_before_its_response_is_answered_for(*, 
     assert seen.startswith(b"HTTP/1.1 500 ")
     assert b'"reason":"application_failed"' in seen
     assert b"order" not in seen
+
+
+async def test_an_application_that_sends_for_ever_to_nobody_lets_others_run() -> None:
+    passes = 0
+
+    async def count() -> None:
+        nonlocal passes
+        while True:
+            await asyncio.sleep(0)
+            passes += 1
+
+    async def app(_scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        asked.set()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        before = passes
+        for _ in range(100):
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        seen.set_result(passes - before)
+
+    asked, seen = asyncio.Event(), asyncio.get_running_loop().create_future()
+    others = asyncio.create_task(count())
+    async with serving(keep_alive=60, app=app) as served:
+        _, writer = await served.connect()
+        writer.write(REQUEST)
+        await asked.wait()
+        reset(writer)
+        assert await asyncio.wait_for(seen, 60) >= 99
+    others.cancel()
 
 
 async def test_an_application_that_fails_after_its_response_harms_no_other() -> None:

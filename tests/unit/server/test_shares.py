@@ -146,7 +146,10 @@ async def test_requests_beyond_a_share_of_threads_wait_their_turn() -> None:
     assert not threads._waiting
 
 
-def test_nothing_is_kept_of_who_leaves_while_waiting_for_a_thread(world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("announced", [4, 40_000], ids=["body", "half a body"])
+def test_nothing_is_kept_of_who_leaves_while_waiting_for_a_thread(
+    world: World, tmp_path: Path, announced: int
+) -> None:
     hello = "tests.unit.server.backends.wsgi_apps:hello"
     arguments = ("--access-log", "wsgi", hello, "--threads", "2", "--caller-threads", "1")
     with running(world, tmp_path, *arguments) as program, program.connect() as greedy:
@@ -154,6 +157,6 @@ def test_nothing_is_kept_of_who_leaves_while_waiting_for_a_thread(world: World, 
         greedy.send(b"GET /endless HTTP/1.1\r\nHost: orders\r\n\r\n")
         greedy.tls.recv(1)
         with program.connect(greedy.caller) as leaving:
-            leaving.send(b"POST /left HTTP/1.1\r\nHost: orders\r\nContent-Length: 4\r\n\r\nbody")
+            leaving.send(b"POST /left HTTP/1.1\r\nHost: orders\r\nContent-Length: %d\r\n\r\nbody" % announced)
         line = json.loads(program.process.stdout.readline())
         assert (line["path"], line["aborted"]) == ("/left", True)

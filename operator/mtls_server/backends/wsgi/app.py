@@ -12,6 +12,7 @@ from mtls_server.backends.wsgi.body import Body
 from mtls_server.backends.wsgi.environ import Environ, environ_of
 from mtls_server.backends.wsgi.response import CallerGoneError, Response, StartResponse
 from mtls_server.backends.wsgi.threads import Threads
+from mtls_server.http.exchange import LEFT
 from mtls_server.http.gate import has_body
 
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -30,47 +31,24 @@ class Wsgi:
         caller = scope["state"]["mtls"].caller
         response = Response()
 
-        def leave() -> None:
+        def leave(_: object) -> None:
             response.abandon()
             self._threads.withdraw(running, caller)
 
-        watch = Watch(receive, leave)
-        body = Body(receive, watch.begin, empty=not has_body(list(scope["headers"])))
+        body = Body(receive, empty=not has_body(list(scope["headers"])))
         environ = environ_of(scope, io.BufferedReader(body))
         try:
             await body.begin()
             running = self._threads.run(partial(_run, self._application, environ, response), caller)
             running.add_done_callback(response.end)
+            left: asyncio.Future[None] = scope[LEFT]  # type: ignore[typeddict-item]
+            left.add_done_callback(leave)
             await response.send_to(send)
             await running
         except CallerGoneError:
             pass
         finally:
-            watch.end()
             response.abandon()
-
-
-class Watch:
-    """Notices that the caller leaves, once nothing of its request is left to be read."""
-
-    def __init__(self, receive: ASGIReceiveCallable, left: Callable[[], None]) -> None:
-        self._receive = receive
-        self._left = left
-        self._task: asyncio.Task[None] | None = None
-
-    def begin(self) -> None:
-        """Watch from now on."""
-        self._task = asyncio.get_running_loop().create_task(self._watch())
-
-    def end(self) -> None:
-        """Watch no more."""
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] == "http.request":
-            pass
-        self._left()
 
 
 def _run(application: Application, environ: Environ, response: Response) -> None:

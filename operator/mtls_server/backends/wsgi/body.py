@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-from collections.abc import Callable
 
 from uvicorn._types import ASGIReceiveCallable
 
@@ -12,21 +11,17 @@ from mtls_server.backends.wsgi.response import CallerGoneError
 class Body(io.RawIOBase):
     """Pieces of the body, each fetched when it is needed."""
 
-    def __init__(self, receive: ASGIReceiveCallable, at_end: Callable[[], None], *, empty: bool) -> None:
+    def __init__(self, receive: ASGIReceiveCallable, *, empty: bool) -> None:
         """Fetch nothing yet.
 
         Args:
             receive: of the ASGI scope.
-            at_end: called on the event loop when nothing more is to be received.
             empty: there is no body.
         """
         self._loop = asyncio.get_running_loop()
         self._receive = receive
-        self._at_end = at_end
         self._piece = memoryview(b"")
         self._more = not empty
-        if empty:
-            at_end()
 
     async def begin(self) -> None:
         """Wait, on the event loop, until the body has begun, so that no thread has to.
@@ -59,6 +54,4 @@ class Body(io.RawIOBase):
         if message["type"] != "http.request":
             raise CallerGoneError("the caller left before its request was whole")
         self._more = message["more_body"]
-        if not self._more:
-            self._at_end()
         return message["body"]

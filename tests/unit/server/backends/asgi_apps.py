@@ -43,8 +43,16 @@ async def refusing(_scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+async def breaking(_scope: Any, _receive: Any, send: Any) -> None:
+    await begin(send)
+    await send({"type": "http.response.body", "body": b"half", "more_body": True})
+    raise ValueError("the other half is missing")
+
+
 async def begin(send: Any, *fields: tuple[bytes, bytes]) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": list(fields)})
 
 
-PATHS: dict[str, Any] = {f"/{function.__name__}": function for function in (chunked, endless, refusing)}
+PATHS: dict[str, Any] = {
+    f"/{function.__name__}": function for function in (breaking, chunked, endless, refusing)
+}

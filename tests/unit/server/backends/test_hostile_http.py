@@ -1,6 +1,7 @@
 """HTTP of callers that are known and mean no good: what they may try, on each backend."""
 
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -266,6 +267,11 @@ def test_callers_of_http_1_0_get_no_chunks(behind: Behind) -> None:
     assert b"transfer-encoding" not in head
     assert b"connection: close" in head
     assert body == b"hello" or behind.told(body)
+
+
+def test_callers_of_http_1_0_see_that_a_response_broke_off(asgi: Program) -> None:
+    with asgi.connect() as connection, pytest.raises(ssl.SSLEOFError):
+        answer_to_http_1_0(connection, "/breaking")
 
 
 @pytest.mark.parametrize(("path", "expected"), [("/chunked", b"hello"), ("/refusing", b"")])
