@@ -10,19 +10,15 @@ import os
 import resource
 import ssl
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.queues import SimpleQueue
-from pathlib import Path
 
 from tests.bench import report
-from tests.bench.caller import ask, connect, deliver
-from tests.bench.contenders import Place, ours
-from tests.bench.processes import free_port, pinned, running
-from tests.bench.server import CLIENT_CORE, DOCUMENT, ENVIRONMENT, SERVER_CORE
+from tests.bench.caller import ask, connect, serving
+from tests.bench.server import CLIENT_CORE, DOCUMENT
 from tests.unit.server.abuse import Abuse, Swarm, abuses
 
 BEGIN, END = "<!-- abuse -->", "<!-- end of abuse -->"
@@ -82,23 +78,15 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     os.sched_setaffinity(0, {CLIENT_CORE})
     lines = [[*HEAD]]
-    with tempfile.TemporaryDirectory() as folder:
-        certs = Path(folder) / "certs"
-        context = deliver(certs)
-        port = free_port()
-        entrant = ours(Place(certs, given.python, ""), "identity")
-        with (
-            running(entrant.name, entrant.command(port), port, pinned(SERVER_CORE), ENVIRONMENT),
-            connect(port, context) as kept,
-        ):
-            healthy = Healthy(port, context, kept)
-            healthy.measure(1)
-            lines.append(["none", "", "", *_figures(*healthy.measure(given.seconds))])
-            for name, abuse in abuses().items():
-                if given.only in name:
-                    count = min(given.connections, BUSY.get(name, given.connections))
-                    _say(f"{name}: {count} at a time")
-                    lines.append([name, *_measure(abuse, count, healthy, given.seconds)])
+    with serving(given.python) as (server, context), connect(server.port, context) as kept:
+        healthy = Healthy(server.port, context, kept)
+        healthy.measure(1)
+        lines.append(["none", "", "", *_figures(*healthy.measure(given.seconds))])
+        for name, abuse in abuses().items():
+            if given.only in name:
+                count = min(given.connections, BUSY.get(name, given.connections))
+                _say(f"{name}: {count} at a time")
+                lines.append([name, *_measure(abuse, count, healthy, given.seconds)])
     table = report.table(lines)
     print(table)
     if given.write:

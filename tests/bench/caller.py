@@ -1,21 +1,33 @@
 """Callers that are served, written in Python: good for counting and for few requests, not for rates."""
 
+import contextlib
 import socket
 import ssl
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.bench.contenders import Place, ours
+from tests.bench.processes import Process, free_port, pinned, running
+from tests.bench.server import ENVIRONMENT, SERVER_CORE
 from tests.unit.server import kubelet, pki
 
 PATIENCE_SECONDS: Final = 60.0
 GET: Final = b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n"
 
 
-def deliver(certs: Path) -> ssl.SSLContext:
-    """Give a server its files, and return the context of a caller that it serves."""
-    server_authority, client_authority = pki.authority(), pki.authority()
-    kubelet.deliver(certs, pki.files(pki.server(server_authority), client_authority))
-    return pki.client_context(server_authority, pki.client(client_authority), certs.parent)
+@contextlib.contextmanager
+def serving(python: str) -> Iterator[tuple[Process, ssl.SSLContext]]:
+    """Run a server with the backend `identity`; it comes with the context of a caller that it serves."""
+    with tempfile.TemporaryDirectory() as folder:
+        certs, port = Path(folder) / "certs", free_port()
+        server_authority, client_authority = pki.authority(), pki.authority()
+        kubelet.deliver(certs, pki.files(pki.server(server_authority), client_authority))
+        context = pki.client_context(server_authority, pki.client(client_authority), certs.parent)
+        entrant = ours(Place(certs, python, ""), "identity")
+        with running(entrant.name, entrant.command(port), port, pinned(SERVER_CORE), ENVIRONMENT) as server:
+            yield server, context
 
 
 def connect(port: int, context: ssl.SSLContext, source: str = "") -> ssl.SSLSocket:

@@ -8,17 +8,15 @@ import argparse
 import os
 import ssl
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench import report
-from tests.bench.caller import ask, connect, deliver
-from tests.bench.contenders import Place, ours
-from tests.bench.processes import Process, free_port, pinned, running
-from tests.bench.server import CLIENT_CORE, DOCUMENT, ENVIRONMENT, SERVER_CORE
+from tests.bench.caller import ask, connect, serving
+from tests.bench.processes import Process
+from tests.bench.server import CLIENT_CORE, DOCUMENT
 
 BEGIN, END = "<!-- flat -->", "<!-- end of flat -->"
 HEAD = ("connections", "resident MiB", "descriptors", "threads")
@@ -33,18 +31,13 @@ def main() -> None:
     os.sched_setaffinity(0, {CLIENT_CORE})
     lines = [[*HEAD]]
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        certs = Path(folder) / "certs"
-        context = deliver(certs)
-        port = free_port()
-        entrant = ours(Place(certs, given.python, ""), "identity")
-        with running(entrant.name, entrant.command(port), port, pinned(SERVER_CORE), ENVIRONMENT) as server:
-            for done in range(0, given.connections + 1, given.step):
-                if done:
-                    _connect(port, context, given.step)
-                    time.sleep(SETTLE_SECONDS)
-                lines.append([f"{done:,}", *_state(server)])
-                print(lines[-1], f"{time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    with serving(given.python) as (server, context):
+        for done in range(0, given.connections + 1, given.step):
+            if done:
+                _connect(server.port, context, given.step)
+                time.sleep(SETTLE_SECONDS)
+            lines.append([f"{done:,}", *_state(server)])
+            print(lines[-1], f"{time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     table = report.table(lines)
     print(table)
     if given.write:
