@@ -3,5 +3,6 @@
 from pathlib import Path
 from typing import Final
 
-TARGETS: Final = ("identity", "policy", "http", "paths", "material", "response", "stored")
-CORPUS: Final = Path(__file__).parent / "corpus"
+HERE: Final = Path(__file__).parent
+TARGETS: Final = tuple(sorted(module.stem for module in (HERE / "targets").glob("*.py")))
+CORPUS: Final = HERE / "corpus"

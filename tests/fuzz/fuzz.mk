@@ -2,7 +2,7 @@
 FUZZ := build/fuzz
 FUZZ_PYTHON ?= python3.13
 FUZZ_SECONDS ?= 600
-FUZZ_TARGETS ?= identity policy http paths material response stored
+FUZZ_TARGETS ?= $(notdir $(basename $(wildcard tests/fuzz/targets/*.py)))
 FUZZING := PYTHONPATH=operator:. $(FUZZ)/venv/bin/python -m tests.fuzz
 
 $(FUZZ)/venv/ready: tests/fuzz/requirements.txt

@@ -32,8 +32,7 @@ from tests.unit.server import pki
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-BILLING = "spiffe://cluster.local/ns/shop/mtlsservice/orders/client/billing"
-GONE = "spiffe://cluster.local/ns/shop/mtlsservice/orders/client/gone"
+GONE = pki.BILLING_URI.replace("billing", "gone")
 SERVER_AUTH, CLIENT_AUTH = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 
 
@@ -54,7 +53,7 @@ class Issued:
 
     @property
     def spki(self) -> str:
-        return pki.Issued(self.certificate, self.key).spki  # type: ignore[arg-type]
+        return pki.spki(self.certificate)
 
 
 def key(name: str, curve: ec.EllipticCurve | None = None) -> ec.EllipticCurvePrivateKey:
@@ -73,7 +72,7 @@ def _digest(name: str) -> bytes:
 def authority(name: str, issuer: Issued | None = None, *, usage: bool = True) -> Issued:
     extensions: list[x509.ExtensionType] = [x509.BasicConstraints(ca=True, path_length=None)]
     if usage:
-        extensions.append(pki._usage(certificate_sign=True))
+        extensions.append(pki.usage(certificate_sign=True))
     return issue(name, key(name), issuer, extensions)
 
 
@@ -128,13 +127,13 @@ CLIENT_AUTHORITY = authority("client authority")
 PARTNER = authority("partner")
 STRANGER = authority("stranger")
 SERVER = leaf("orders", SERVER_AUTHORITY, [x509.DNSName("orders"), x509.DNSName("*.shop.svc")], SERVER_AUTH)
-CALLER = leaf("billing", CLIENT_AUTHORITY, [x509.UniformResourceIdentifier(BILLING)], CLIENT_AUTH)
+CALLER = leaf("billing", CLIENT_AUTHORITY, [x509.UniformResourceIdentifier(pki.BILLING_URI)], CLIENT_AUTH)
 
 GRANTED = Policy(
     version=POLICY_VERSION,
     server_names=("orders", "orders.shop.svc"),
     sources={OWN_SOURCE: (CLIENT_AUTHORITY.spki,), "partner": (PARTNER.spki,)},
-    clients={BILLING: Client("billing", roles=("reader",), tenant="acme"), GONE: Client("gone")},
+    clients={pki.BILLING_URI: Client("billing", roles=("reader",), tenant="acme"), GONE: Client("gone")},
     revoked={GONE: NOW},
     rules=(
         Rule(dns="xn--caf-dma.example", deny=True),

@@ -14,8 +14,10 @@ from mtls_server.contract import OWN_SOURCE, Client, Policy, Route, Rule, decode
 from mtls_server.http.gate import judge_route
 from mtls_server.identity import Identity, Name, Reason, RefusedError, parse
 from tests.fuzz import reference
+from tests.fuzz.documents import Document, places
 from tests.fuzz.target import Target
-from tests.fuzz.world import BILLING, CALLER, CLIENT_AUTHORITY, FILES, NOW, PARTNER, STRANGER
+from tests.fuzz.world import CALLER, CLIENT_AUTHORITY, FILES, NOW, PARTNER, STRANGER
+from tests.unit.server.pki import BILLING_URI
 
 CALLERS = [parse(CALLER.der)]
 PATHS = ("/", "/admin", "/admin/", "/orders/1/lines", "/a;/b", "/;x/admin", "/a\u00e9")
@@ -101,7 +103,7 @@ def is_vouched_for(authorisation: Authorisation, issuer: bytes, spki: str) -> No
 
 WORDS = (
     *("own", "partner", "*", "**", "/", "/**", "/orders/*", "/a//b", "/..", "GET", "get", "HEAD", "", "\0"),
-    *(BILLING, "spiffe://cluster.local/*/a", "spiffe://a/../b", "spiffe://cluster.local/", "dns.example"),
+    *(BILLING_URI, "spiffe://cluster.local/*/a", "spiffe://a/../b", "spiffe://cluster.local/", "dns.example"),
     *("*.example", "Upper.example", "0" * 64, "A" * 64, "caf\u00e9", "\u212a", "reader", "orders", "a/b"),
     *("2026-06-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-06-01"),
     *(CLIENT_AUTHORITY.spki, PARTNER.spki),
@@ -124,28 +126,8 @@ def mutate(data: bytes, max_size: int, seed: int) -> bytes:
 
 
 def changed_somewhere(value: object, chance: random.Random) -> object:
-    if isinstance(value, dict) and value and chance.random() < 0.85:
-        value = dict(value)
-        key = chance.choice(list(value))
-        match chance.randrange(8):
-            case 0:
-                del value[key]
-            case 1:
-                value[chance.choice(NAMES + WORDS)] = value[key]
-            case _:
-                value[key] = changed_somewhere(value[key], chance)
-        return value
-    if isinstance(value, list) and value and chance.random() < 0.9:
-        value = list(value)
-        place = chance.randrange(len(value))
-        match chance.randrange(8):
-            case 0:
-                del value[place]
-            case 1:
-                value.insert(0, value[place])
-            case _:
-                value[place] = changed_somewhere(value[place], chance)
-        return value
+    if isinstance(value, dict | list) and value and chance.random() < 0.9:
+        return changed_inside(value, chance)
     if isinstance(value, bool) or chance.random() < 0.1:
         return chance.choice(VALUES)
     if isinstance(value, str) and chance.random() < 0.4:
@@ -154,6 +136,23 @@ def changed_somewhere(value: object, chance: random.Random) -> object:
     return chance.choice(
         [chance.choice(WORDS), [chance.choice(WORDS)], {chance.choice(NAMES): chance.choice(WORDS)}]
     )
+
+
+def changed_inside(value: Document, chance: random.Random) -> Document:
+    """Change one value, take it out, or have it twice."""
+    changed = value.copy()
+    place = chance.choice(places(changed))
+    match chance.randrange(8):
+        case 0:
+            del changed[place]
+        case 1:
+            if isinstance(changed, list):
+                changed.insert(0, changed[place])
+            else:
+                changed[chance.choice(NAMES + WORDS)] = changed[place]
+        case _:
+            changed[place] = changed_somewhere(changed[place], chance)
+    return changed
 
 
 TARGET = Target(
@@ -172,7 +171,7 @@ TARGET = Target(
                 rules=tuple(
                     Rule(source=source, spiffe_id=spiffe_id, deny=deny)
                     for source in (OWN_SOURCE, "partner")
-                    for spiffe_id in (BILLING, "spiffe://cluster.local/*/a", "spiffe://cluster.local/b/*")
+                    for spiffe_id in (BILLING_URI, "spiffe://cluster.local/*/a", "spiffe://cluster.local/b/*")
                     for deny in (False, True)
                 ),
             )

@@ -12,6 +12,7 @@ from mtls_operator.pki.generations import Generations, Retiring
 from mtls_operator.pki.keys import decode_key
 from mtls_operator.policies.foreign import flaw
 from tests.fuzz.choices import Choices, sparse
+from tests.fuzz.documents import places
 from tests.fuzz.target import Target
 from tests.fuzz.targets.material import BLOCKS, INTERMEDIATE, blocks
 from tests.fuzz.world import CLIENT_AUTHORITY, NOW, PARTNER, SERVER_AUTHORITY, Issued, pem
@@ -118,7 +119,7 @@ def altered(choices: Choices) -> bytes:
     state = json.loads(STORED[STATE])
     place = state
     while isinstance(place, dict | list) and place:
-        key = choices.one_of(list(place) if isinstance(place, dict) else list(range(len(place))))
+        key = choices.one_of(places(place))
         if not isinstance(place[key], dict | list) or choices.number() % 4 == 3:
             break
         place = place[key]

@@ -59,8 +59,12 @@ class Issued:
     @property
     def spki(self) -> str:
         """SHA-256 of the public key, as the policy lists sources."""
-        der = self.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return hashlib.sha256(der).hexdigest()
+        return spki(self.certificate)
+
+
+def spki(certificate: x509.Certificate) -> str:
+    der = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
 
 
 def name(*common_names: str) -> x509.Name:
@@ -86,7 +90,7 @@ def authority(
     constraints = x509.BasicConstraints(is_ca, path_length)
     extensions: list[tuple[x509.ExtensionType, bool]] = [(constraints, critical)]
     if key_usage:
-        extensions.append((_usage(certificate_sign=is_ca), True))
+        extensions.append((usage(certificate_sign=is_ca), True))
     if usages:
         extensions.append((x509.ExtendedKeyUsage(usages), False))
     return _issue(_Form(subject, not_before, not_after, extensions), key, issuer)
@@ -107,7 +111,7 @@ def leaf(
     """Issue an end-entity certificate, with `further` extensions; without `issuer` it is self-signed."""
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
-        (_usage(certificate_sign=False), True),
+        (usage(certificate_sign=False), True),
         *further,
     ]
     if names:
@@ -198,7 +202,7 @@ def _self_signed(issued: Issued) -> bool:
     return issued.certificate.subject == issued.certificate.issuer
 
 
-def _usage(*, certificate_sign: bool) -> x509.KeyUsage:
+def usage(*, certificate_sign: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not certificate_sign,
         content_commitment=False,
