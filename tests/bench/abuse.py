@@ -5,6 +5,7 @@ abuse ends by itself.
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import resource
@@ -16,9 +17,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.queues import SimpleQueue
 
-from tests.bench import report
+from tests.bench import options, report
 from tests.bench.caller import ask, connect, serving
-from tests.bench.server import CLIENT_CORE, DOCUMENT
+from tests.bench.processes import CLIENT_CORE
 from tests.unit.server.abuse import Abuse, Swarm, abuses
 
 BEGIN, END = "<!-- abuse -->", "<!-- end of abuse -->"
@@ -78,7 +79,10 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     os.sched_setaffinity(0, {CLIENT_CORE})
     lines = [[*HEAD]]
-    with serving(given.python) as (server, context), connect(server.port, context) as kept:
+    with contextlib.ExitStack() as stack:
+        server, mounted = stack.enter_context(serving(given.python))
+        context = mounted.context()
+        kept = stack.enter_context(connect(server.port, context))
         healthy = Healthy(server.port, context, kept)
         healthy.measure(1)
         lines.append(["none", "", "", *_figures(*healthy.measure(given.seconds))])
@@ -90,16 +94,16 @@ def main() -> None:
     table = report.table(lines)
     print(table)
     if given.write:
-        report.insert(DOCUMENT, table, BEGIN, END)
+        report.insert(table, BEGIN, END)
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.abuse", description=__doc__)
-    parser.add_argument("--python", default=sys.executable, help="runs the server (default: this one)")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.abuse", description=__doc__, parents=[options.PYTHON, options.WRITE]
+    )
     parser.add_argument("--connections", type=int, default=10_000, help="(default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=8, help="of each abuse (default: %(default)g)")
     parser.add_argument("--only", default="", metavar="WORD", help="abuses with that in their name")
-    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     return parser.parse_args()
 
 

@@ -4,30 +4,67 @@ import contextlib
 import socket
 import ssl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from mtls_server.contract import Client, Policy
 from tests.bench.contenders import Place, ours
-from tests.bench.processes import Process, free_port, pinned, running
-from tests.bench.server import ENVIRONMENT, SERVER_CORE
+from tests.bench.processes import Process, free_port, running
 from tests.unit.server import kubelet, pki
 
 PATIENCE_SECONDS: Final = 60.0
 GET: Final = b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n"
 
 
+@dataclass(frozen=True)
+class Mounted:
+    """The files of a server, and whom it serves."""
+
+    directory: Path
+    """Holds the files, and beside them those of callers."""
+    server_authority: pki.Issued
+    client_authority: pki.Issued
+    served: pki.Issued
+    policy: Policy
+
+    @property
+    def certs(self) -> Path:
+        """Where the files are."""
+        return self.directory / "certs"
+
+    def context(self, uri: str = pki.BILLING_URI) -> ssl.SSLContext:
+        """Return the context of a caller."""
+        caller = pki.client(self.client_authority, uri=uri)
+        return pki.client_context(self.server_authority, caller, self.directory)
+
+    def files(self, policy: Policy) -> Mapping[str, bytes]:
+        """Return a delivery with the same certificate and this policy."""
+        return pki.files(self.served, self.client_authority, granted=policy)
+
+
+def mount(directory: Path, *uris: str) -> Mounted:
+    """Deliver the files of a server that serves `billing`, and whoever else has one of these URIs."""
+    server_authority, client_authority = pki.authority(), pki.authority()
+    policy = pki.policy(client_authority)
+    clients = policy.clients | {uri: Client(uri.rpartition("/")[2]) for uri in uris}
+    policy = msgspec.structs.replace(policy, clients=clients)
+    mounted = Mounted(directory, server_authority, client_authority, pki.server(server_authority), policy)
+    kubelet.deliver(mounted.certs, mounted.files(policy))
+    return mounted
+
+
 @contextlib.contextmanager
-def serving(python: str) -> Iterator[tuple[Process, ssl.SSLContext]]:
-    """Run a server with the backend `identity`; it comes with the context of a caller that it serves."""
+def serving(python: str, *uris: str) -> Iterator[tuple[Process, Mounted]]:
+    """Run a server with the backend `identity` for callers with these URIs, and for `billing`."""
     with tempfile.TemporaryDirectory() as folder:
-        certs, port = Path(folder) / "certs", free_port()
-        server_authority, client_authority = pki.authority(), pki.authority()
-        kubelet.deliver(certs, pki.files(pki.server(server_authority), client_authority))
-        context = pki.client_context(server_authority, pki.client(client_authority), certs.parent)
-        entrant = ours(Place(certs, python, ""), "identity")
-        with running(entrant.name, entrant.command(port), port, pinned(SERVER_CORE), ENVIRONMENT) as server:
-            yield server, context
+        mounted, port = mount(Path(folder), *uris), free_port()
+        entrant = ours(Place(mounted.certs, python, ""), "identity")
+        with running(entrant.name, entrant.command(port), port) as server:
+            yield server, mounted
 
 
 def connect(port: int, context: ssl.SSLContext, source: str = "") -> ssl.SSLSocket:

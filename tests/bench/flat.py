@@ -13,10 +13,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import report
+from tests.bench import options, report
 from tests.bench.caller import ask, connect, serving
-from tests.bench.processes import Process
-from tests.bench.server import CLIENT_CORE, DOCUMENT
+from tests.bench.processes import CLIENT_CORE, Process
 
 BEGIN, END = "<!-- flat -->", "<!-- end of flat -->"
 HEAD = ("connections", "resident MiB", "descriptors", "threads")
@@ -31,7 +30,8 @@ def main() -> None:
     os.sched_setaffinity(0, {CLIENT_CORE})
     lines = [[*HEAD]]
     begun = time.monotonic()
-    with serving(given.python) as (server, context):
+    with serving(given.python) as (server, mounted):
+        context = mounted.context()
         for done in range(0, given.connections + 1, given.step):
             if done:
                 _connect(server.port, context, given.step)
@@ -41,17 +41,17 @@ def main() -> None:
     table = report.table(lines)
     print(table)
     if given.write:
-        report.insert(DOCUMENT, table, BEGIN, END)
+        report.insert(table, BEGIN, END)
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.flat", description=__doc__)
-    parser.add_argument("--python", default=sys.executable, help="runs the server (default: this one)")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.flat", description=__doc__, parents=[options.PYTHON, options.WRITE]
+    )
     parser.add_argument("--connections", type=int, default=100_000, help="(default: %(default)s)")
     parser.add_argument(
         "--step", type=int, default=10_000, help="connections of a line (default: %(default)s)"
     )
-    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     return parser.parse_args()
 
 

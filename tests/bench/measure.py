@@ -16,7 +16,7 @@ from statistics import median
 
 import msgspec
 
-from tests.bench.processes import PATIENCE_SECONDS, Process
+from tests.bench.processes import CLIENT_CORE, PATIENCE_SECONDS, Process, pinned
 
 HERE = Path(__file__).parent
 KEEP_ALIVE, HANDSHAKE = "keep-alive", "handshake"
@@ -103,12 +103,11 @@ class LoadClient:
         return [*self.command, f"-address=127.0.0.1:{port}"]
 
 
-def compile_load_client(directory: Path, where: Sequence[str], group: str) -> LoadClient:
+def compile_load_client(directory: Path, group: str) -> LoadClient:
     """Compile the load client; it finds its certificate and the server's authority in the directory.
 
     Args:
         directory: the program is put there.
-        where: the beginning of its command, from `pinned`.
         group: of the key exchange, so that nobody is compared under another.
     """
     go = shutil.which("go")
@@ -118,7 +117,7 @@ def compile_load_client(directory: Path, where: Sequence[str], group: str) -> Lo
     subprocess.run([go, "-C", str(HERE / "load"), "build", "-o", program, "."], check=True)
     return LoadClient(
         [
-            *(*where, program, f"-certificate={directory}/client.pem", f"-group={group}"),
+            *(*pinned(CLIENT_CORE), program, f"-certificate={directory}/client.pem", f"-group={group}"),
             f"-authority={directory}/server-authority.pem",
         ]
     )

@@ -9,10 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {"PYTHONPATH": f"{ROOT / 'operator'}:{ROOT}"}
+SERVER_CORE, CLIENT_CORE = 0, 1
 PATIENCE_SECONDS = 20
 _ports = itertools.count(21000, 2)
 
@@ -47,25 +50,21 @@ class Process:
 
 
 @contextlib.contextmanager
-def running(
-    name: str, command: Sequence[str], port: int, where: Sequence[str], environment: Mapping[str, str]
-) -> Iterator[Process]:
-    """Start a server and wait until it listens; kill it, and what it started, in the end.
+def running(name: str, command: Sequence[str], port: int) -> Iterator[Process]:
+    """Start a server on its core and wait until it listens; kill it, and what it started, in the end.
 
     Args:
         name: of the server.
         command: starts it.
         port: it listens on.
-        where: the beginning of the command, from `pinned`.
-        environment: is added to ours.
     """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [*where, *command],
+            [*pinned(SERVER_CORE), *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **environment},
+            env={**os.environ, **ENVIRONMENT},
             start_new_session=True,
         )
         try:

@@ -2,23 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from pathlib import Path
 from statistics import median
 
 from tests.bench.contenders import BARE, OURS, RIVALS
 from tests.bench.measure import HANDSHAKE, KEEP_ALIVE, MODES, Reloads, Result
+from tests.bench.processes import ROOT
 
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+PLOT = ROOT / "docs" / "images" / "benchmarks.svg"
 BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
 COUNTED = 10_000
 """Idle connections that the memory is told of."""
 OURS_COLOUR, RIVAL_COLOUR = "#1f6feb", "#8c959f"
 
 
-def insert(document: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
-    """Replace what a document says between two marks."""
-    head, _, rest = document.read_text().partition(begin)
+def insert(text: str, begin: str = BEGIN, end: str = END) -> None:
+    """Replace what the document says between two marks."""
+    head, _, rest = DOCUMENT.read_text().partition(begin)
     _, _, tail = rest.partition(end)
-    document.write_text(f"{head}{begin}\n\n{text}\n\n{end}{tail}")
+    DOCUMENT.write_text(f"{head}{begin}\n\n{text}\n\n{end}{tail}")
 
 
 def markdown(results: Sequence[Result], reloads: Reloads | None) -> str:
@@ -47,8 +49,9 @@ def _figures(results: Sequence[Result]) -> str:
 def _ratios(results: Sequence[Result]) -> str:
     rivals = [result for result in results if result.name in RIVALS]
     lines = [["ours", *(f"{mode}: x {rival.name}" for mode in MODES for rival in rivals)]]
-    lines[0].append(f"idle memory: x {BARE}")
     bare = next((result for result in results if result.name == BARE), None)
+    if bare is not None:
+        lines[0].append(f"idle memory: x {BARE}")
     for own in (result for result in results if result.name.startswith(OURS)):
         ratios = [rival.modes[mode].cost / own.modes[mode].cost for mode in MODES for rival in rivals]
         if bare is not None:

@@ -6,7 +6,6 @@ machine does falls on all of them. All answer with the same facts, as JSON, unde
 
 import argparse
 import contextlib
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,16 +15,11 @@ from pathlib import Path
 import msgspec
 
 from mtls_server.contract import Route
-from tests.bench import measure, report
+from tests.bench import measure, options, report
 from tests.bench.contenders import OURS, Contender, Place, contenders, ours, plain
-from tests.bench.processes import free_port, pinned, running
+from tests.bench.processes import free_port, running
 from tests.unit.server import kubelet, pki
 
-ROOT = Path(__file__).parents[2]
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
-PLOT = ROOT / "docs" / "images" / "benchmarks.svg"
-SERVER_CORE, CLIENT_CORE = 0, 1
-ENVIRONMENT = {"PYTHONPATH": f"{ROOT / 'operator'}:{ROOT}"}
 WARM_UP_SECONDS = 0.3
 ROTATED = 4
 """Deliveries that take turns in the reloads."""
@@ -33,51 +27,36 @@ ROTATED = 4
 
 def main() -> None:
     given = _arguments()
-    _require_server(given.python)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         directory, upstream = Path(folder), free_port()
         place = Place(directory, given.python, f"http://127.0.0.1:{upstream}")
         deliveries = _deliveries(directory)
-        where = pinned(SERVER_CORE)
-        client = measure.compile_load_client(directory, pinned(CLIENT_CORE), given.group)
-        stack.enter_context(running("upstream", plain(given.python, upstream), upstream, where, ENVIRONMENT))
+        client = measure.compile_load_client(directory, given.group)
+        stack.enter_context(running("upstream", plain(given.python, upstream), upstream))
         entrants = [one for one in contenders(place) if given.only in one.name]
         results = [measure.Result(one.name) for one in entrants]
-        _measure_memory(client, where, entrants, results, given.idle)
-        _measure_load(client, where, entrants, results, given)
+        _measure_memory(client, entrants, results, given.idle)
+        _measure_load(client, entrants, results, given)
         reloads = None
         if given.reloads:
-            reloads = _measure_reloads(client, where, place, deliveries, given.reloads)
+            reloads = _measure_reloads(client, place, deliveries, given.reloads)
     print(report.markdown(results, reloads))
     if given.write:
-        report.insert(DOCUMENT, report.markdown(results, reloads))
-        PLOT.write_text(report.plot(results))
+        report.insert(report.markdown(results, reloads))
+        report.PLOT.write_text(report.plot(results))
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.server", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.server", description=__doc__, parents=[options.PYTHON, options.WRITE]
+    )
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=2, help="of a measurement (default: %(default)g)")
     parser.add_argument("--idle", type=int, default=2000, help="connections held (default: %(default)s)")
     parser.add_argument("--reloads", type=int, default=1000, help="under load (default: %(default)s)")
     parser.add_argument("--group", default="X25519", help="of the key exchange (default: %(default)s)")
     parser.add_argument("--only", default="", metavar="WORD", help="servers with that in their name")
-    parser.add_argument(
-        "--write", action="store_true", help=f"into {DOCUMENT.relative_to(ROOT)}, and its plot"
-    )
-    parser.add_argument(
-        "--python", default=sys.executable, help="runs the Python servers (default: this one)"
-    )
     return parser.parse_args()
-
-
-def _require_server(python: str) -> None:
-    check = "import sys, httptools, msgspec, uvicorn, uvloop; sys.exit(sys.version_info < (3, 13))"
-    if subprocess.run([python, "-c", check], capture_output=True, check=False).returncode:
-        sys.exit(
-            f"{python} cannot run the servers: they need Python 3.13 and tests/bench/requirements.txt;"
-            " name one that has them: make bench-server BENCH='--python PATH'"
-        )
 
 
 def _deliveries(directory: Path) -> Sequence[Mapping[str, bytes]]:
@@ -99,7 +78,6 @@ def _deliveries(directory: Path) -> Sequence[Mapping[str, bytes]]:
 
 def _measure_memory(
     client: measure.LoadClient,
-    where: Sequence[str],
     entrants: Sequence[Contender],
     results: Sequence[measure.Result],
     idle: int,
@@ -107,13 +85,12 @@ def _measure_memory(
     for entrant, result in zip(entrants, results, strict=True):
         _say(f"idle connections: {entrant.name}")
         port = free_port()
-        with running(entrant.name, entrant.command(port), port, where, ENVIRONMENT) as server:
+        with running(entrant.name, entrant.command(port), port) as server:
             result.kib_per_connection = measure.measure_memory(client, server, idle)
 
 
 def _measure_load(
     client: measure.LoadClient,
-    where: Sequence[str],
     entrants: Sequence[Contender],
     results: Sequence[measure.Result],
     given: argparse.Namespace,
@@ -122,7 +99,7 @@ def _measure_load(
         servers = []
         for entrant in entrants:
             port = free_port()
-            started = running(entrant.name, entrant.command(port), port, where, ENVIRONMENT)
+            started = running(entrant.name, entrant.command(port), port)
             servers.append(stack.enter_context(started))
         for server in servers:
             for mode in measure.MODES:
@@ -136,7 +113,6 @@ def _measure_load(
 
 def _measure_reloads(
     client: measure.LoadClient,
-    where: Sequence[str],
     place: Place,
     deliveries: Sequence[Mapping[str, bytes]],
     count: int,
@@ -145,7 +121,7 @@ def _measure_reloads(
     mounted, port = place.directory / "mounted", free_port()
     kubelet.deliver(mounted, deliveries[0])
     entrant = ours(replace(place, directory=mounted), "identity")
-    with running(OURS, entrant.command(port), port, where, ENVIRONMENT):
+    with running(OURS, entrant.command(port), port):
         return measure.measure_reloads(
             client, port, count, lambda number: kubelet.deliver(mounted, deliveries[number % ROTATED])
         )
