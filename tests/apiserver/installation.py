@@ -68,9 +68,9 @@ def command(kubectl: Kubectl, *arguments: str) -> None:
     kubectl.helm(*arguments, *without_crds)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what the API server does in a moment."""
-    deadline = time.monotonic() + 20
+def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+    """Wait for what the API server does in a moment, unless it is given longer."""
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.2)

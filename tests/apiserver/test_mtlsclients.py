@@ -24,6 +24,8 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("crd")]
 
 SOURCES = Path(__file__).parents[2] / "operator"
 PORT = 18480
+COLLECTED = 120
+"""Seconds until Kubernetes has removed what an MTLSClient owned: it looks for new kinds every 30 s."""
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +152,8 @@ def test_a_deleted_mtlsclient_takes_its_secret_and_its_identity_along(
     apply(kubectl, client(elsewhere, namespace))
     until(lambda: ready(kubectl, elsewhere) == "True Issued")
     kubectl.run("delete", f"--namespace={elsewhere}", "mtlsclients/web")
-    until(lambda: secret(kubectl, elsewhere, "orders-tls") is None)
     until(lambda: uri in policy(kubectl, namespace).get("revoked", {}))
+    until(lambda: secret(kubectl, elsewhere, "orders-tls") is None, seconds=COLLECTED)
 
 
 @pytest.mark.usefixtures("running")
