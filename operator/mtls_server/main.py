@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mtls_server import arguments, explain_command, logs
+from mtls_server import __version__, arguments, explain_command, logs
 from mtls_server.backends import commands
 from mtls_server.backends.errors import BackendError
 from mtls_server.contract import ADMIN_PORT, CERTIFICATE, POLICY, PRIVATE_KEY, SERVER_PORT, TRUST_ANCHORS
@@ -28,6 +28,8 @@ LOGGER: Final = logging.getLogger("mtls_server")
 ACCESS_LOG: Final = "MTLS_SERVER_ACCESS_LOG"
 """For pods, whose command line is the operator's."""
 YES: Final = {"1", "true", "yes"}
+USAGE: Final = """mtls-server --dir DIR [OPTION ...] BACKEND [OPTION OF THE BACKEND ...] [APP | URL]
+       mtls-server explain --dir DIR --cert CERT METHOD PATH"""
 VERSIONS: Final = {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}
 
 
@@ -54,9 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     drain = Drain()
     parser = argparse.ArgumentParser(
         prog="mtls-server",
+        usage=USAGE,
         description="Serves an application to callers with a client certificate, and tells it who calls.",
-        epilog="mtls-server explain tells which part of the policy decides on a request.",
+        epilog="mtls-server BACKEND --help lists the options of a backend;"
+        " mtls-server explain tells which part of the policy decides on a request.",
     )
+    parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument(
         "--dir",
         type=Path,
@@ -64,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"directory of {CERTIFICATE}, {PRIVATE_KEY}, {TRUST_ANCHORS} and {POLICY}; changes are followed",
     )
     parser.add_argument("--host", help="address to listen on (default: every address)")
-    parser.add_argument("--port", type=arguments.port, default=SERVER_PORT, help="(default: %(default)s)")
+    parser.add_argument(
+        "--port", type=arguments.port, default=SERVER_PORT, help="to listen on (default: %(default)s)"
+    )
     parser.add_argument(
         "--admin-port",
         type=arguments.port,

@@ -182,6 +182,4 @@ def _explained(host: str | None, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StartError(
-            f"cannot listen on {host or 'any address'}, port {port}: {error.strerror}"
-        ) from error
+        raise StartError(f"cannot listen on {host or 'any address'}, port {port}: {error.strerror}") from None

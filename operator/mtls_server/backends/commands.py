@@ -44,7 +44,9 @@ class Backend:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Let the command line name one backend, in ``backend``, with its options."""
-    backends = parser.add_subparsers(dest="backend", required=True, metavar="BACKEND")
+    backends = parser.add_subparsers(
+        dest="backend", required=True, metavar="BACKEND", prog=f"{parser.prog} --dir DIR"
+    )
     backends.add_parser("identity", help="answer every request with the caller's identity as JSON")
     backends.add_parser("asgi", help="serve an ASGI application").add_argument(
         "app", help="module:attribute, such as shop.main:app"
@@ -55,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=arguments.count,
         default=16,
+        metavar="COUNT",
         help="answer so many requests at a time (default: %(default)s)",
     )
     wsgi.add_argument(

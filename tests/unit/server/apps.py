@@ -8,7 +8,6 @@ import msgspec
 
 calls = 0
 released = asyncio.Event()
-released = asyncio.Event()
 
 
 async def answer(send: Any, status: int, document: object) -> None:

@@ -146,6 +146,7 @@ def test_a_taken_port_is_explained(world: World, tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["identity"], "--dir"),
+        (["asgi", "--dir", "x", "a:b"], "usage: mtls-server --dir DIR [OPTION ...] BACKEND"),
         (["--dir", "x"], "BACKEND"),
         (["--dir", "x", "--port", "65536", "identity"], "write a number from 0 (any free one) to 65535"),
         (["--dir", "x", "--grace", "-1", "identity"], "write a number of seconds, such as 2.5"),
