@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from uvicorn._types import (
     ASGI3Application,
@@ -32,8 +32,9 @@ class Connection(Protocol):
     transport: asyncio.Transport
     writable: asyncio.Event | None
     """None where more can be written, else set when it can."""
-    running: set["Exchange"]
-    """Those whose application is running, so that nobody collects them."""
+    loop: asyncio.AbstractEventLoop
+    running: set[asyncio.Task[None]]
+    """Tasks of applications that wait for something, so that nobody collects them."""
 
     def default_fields(self) -> bytes:
         """Return fields of every response, encoded."""
@@ -61,7 +62,6 @@ class Exchange:
         "_left",
         "_missing",
         "_news",
-        "_task",
         "application",
         "awaits_leave",
         "complete",
@@ -99,16 +99,17 @@ class Exchange:
         self.disconnected = False
         self.complete = False
         self.started = False
-        self._left = scope[LEFT] = asyncio.get_running_loop().create_future()  # type: ignore[typeddict-unknown-key]
+        self._left = scope[LEFT] = connection.loop.create_future()  # type: ignore[typeddict-unknown-key]
         self._body = bytearray()
         self._has_news = False
         self._news: asyncio.Event | None = None
-        self._task: asyncio.Task[None]
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Run the application in a task."""
-        self._connection.running.add(self)
-        self._task = loop.create_task(self._run())
+    def run(self) -> None:
+        """Run the application in a task, at once until it waits for something; many never do."""
+        task = asyncio.Task(self._run(), loop=self._connection.loop, eager_start=True)
+        if not task.done():
+            self._connection.running.add(task)
+            task.add_done_callback(self._connection.running.discard)
 
     def add_body(self, piece: bytes) -> bool:
         """Pass a piece of the request's body on, and tell whether more may come."""
@@ -140,8 +141,6 @@ class Exchange:
         except BaseException:
             LOGGER.exception("the application failed")
             await self._fail()
-        finally:
-            self._connection.running.discard(self)
 
     async def _fail(self) -> None:
         if self.complete:  # the connection is another request's by now
@@ -172,13 +171,12 @@ class Exchange:
         if self.disconnected:
             await asyncio.sleep(0)  # an application that sends for ever would let nobody else run
             return
-        expected = "http.response.body" if self.started else "http.response.start"
-        if event["type"] != expected or self.complete:
-            raise RuntimeError(f"the application sent {event['type']} where that cannot be")
-        if self.started:
-            self._continue(cast("HTTPResponseBodyEvent", event))
+        if event["type"] == "http.response.start" and not self.started:
+            self._start(event)
+        elif event["type"] == "http.response.body" and self.started and not self.complete:
+            self._continue(event)
         else:
-            self._start(cast("HTTPResponseStartEvent", event))
+            raise RuntimeError(f"the application sent {event['type']} where that cannot be")
 
     def _start(self, event: HTTPResponseStartEvent) -> None:
         status = event["status"]

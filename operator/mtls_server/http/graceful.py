@@ -9,6 +9,7 @@ from uvicorn.server import ServerState
 
 from mtls_server.http.exchange import Exchange
 from mtls_server.http.reply import Reply
+from mtls_server.tls.batch import Batch
 
 
 class DrainState(ServerState):
@@ -17,7 +18,9 @@ class DrainState(ServerState):
     def __init__(self) -> None:
         super().__init__()
         self.draining = False
-        self.running: set[Exchange] = set()
+        self.turns = Batch()
+        """Of the requests that are to be answered now."""
+        self.running: set[asyncio.Task[None]] = set()
         self.date = b""
         """The field, encoded."""
 
@@ -142,7 +145,7 @@ class GracefulProtocol(asyncio.Protocol):
         exchange.keep_alive = not self._is_last(keep_alive=exchange.keep_alive)
         self._answering = exchange
         self.turn = perf_counter()
-        exchange.start(self.loop)
+        self.server_state.turns.add(exchange.run)
 
     def add_body(self, piece: bytes) -> None:
         """Pass a piece of the newest request's body on."""
@@ -161,7 +164,8 @@ class GracefulProtocol(asyncio.Protocol):
         """Answer the next request that is here already, or wait for one."""
         if self.transport.is_closing():
             return
-        self.resume_reading()
+        if self._reading_paused:
+            self.resume_reading()
         if self.pipeline:
             self.start(self.pipeline.pop(0))
         else:

@@ -127,12 +127,14 @@ class PeerProtocol(StrictProtocol):
     def end_turn(self) -> None:
         """Tell how long the answer took."""
         self._observer.request_answered(perf_counter() - self.turn)
-        self._settle()
+        if self._live.pending:
+            self._settle()
         super().end_turn()
 
     def judge(self) -> Answer | None:
         """Refuse the peer before its request."""
-        self._settle()
+        if self._live.pending:
+            self._settle()
         refusal = self._peer.refusal or (_EXCESS if self._exceeds_share else None)
         if refusal is None:
             return super().judge()
@@ -159,8 +161,7 @@ class PeerProtocol(StrictProtocol):
 
     def _settle(self) -> None:
         """Let the newest generation judge the peer, before a request of it is served."""
-        if self._live.pending:
-            self._live.settle(cast("TlsTransport", self.transport))
+        self._live.settle(cast("TlsTransport", self.transport))
 
 
 def tls_extension(peer: Peer, identity: Identity, tls: Tls) -> dict[str, object]:

@@ -2,16 +2,23 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from http.client import responses
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 Field = tuple[bytes, bytes]
 """Name and value."""
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
-_NOT_IN_A_NAME: Final = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
+_NO_FIELD: Final = "a field of the response has a name or a value that HTTP does not allow"
+_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110 §5.6.2."""
-_NOT_IN_A_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_not_in_a_value: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
+_LENGTH: Final = b"content-length: "
+_CODING: Final = b"transfer-encoding: "
+_FRAMING: Final = frozenset({_LENGTH, _CODING, b"connection: "})
 
 
 def _status_line(status: int) -> bytes:
@@ -22,7 +29,7 @@ def _status_line(status: int) -> bytes:
 STATUS_LINES: Final = {status: _status_line(status) for status in range(100, 600)}
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """A status line and the fields, with the empty line that ends them."""
 
     encoded: bytes
@@ -38,7 +45,7 @@ def encode_head(
     """Write a head down.
 
     Args:
-        status: 100 to 599.
+        status: 200 to 599.
         fields: of the application; how a body of unknown length is delimited is not its to say.
         defaults: further fields, encoded.
         keep_alive: whether the client wants the connection to go on.
@@ -46,32 +53,46 @@ def encode_head(
             or not at all.
 
     Raises:
-        ValueError: a field cannot be sent, or the length is no number.
+        ValueError: the status is not final, a field cannot be sent, or the length is no number or told twice.
     """
+    if not 200 <= status <= 599:
+        raise ValueError("the status of a response is one of 200 to 599")
     length = None
     closing = False
-    names, values, lines = [], [], [STATUS_LINES[status], defaults]
-    for given, value in fields:
-        name = given.lower()
-        if name == b"content-length":
-            if not value.isdigit():
-                raise ValueError("the response's Content-Length is a field that is no number")
-            length = int(value)
-        elif name == b"transfer-encoding":
-            continue
-        elif name == b"connection" and has_token(value, b"close"):
-            closing = True
-        names.append(name)
-        values.append(value)
-        lines += (name, b": ", value, b"\r\n")
-    if b"" in names or _NOT_IN_A_NAME.search(b"".join(names)) or _NOT_IN_A_VALUE.search(b"".join(values)):
-        raise ValueError("a field of the response has a name or a value that HTTP does not allow")
+    lines = [STATUS_LINES[status], defaults]
+    for name, value in fields:
+        start = _line_start(name)
+        if start in _FRAMING:
+            if start == _CODING:
+                continue
+            if start == _LENGTH:
+                length = _length(value, length)
+            else:
+                closing = closing or has_token(value, b"close")
+        if _not_in_a_value(value):
+            raise ValueError(_NO_FIELD)
+        lines += (start, value, b"\r\n")
     if not (keep_alive or closing):
         lines.append(b"connection: close\r\n")
     if chunked and length is None:
         lines.append(b"transfer-encoding: chunked\r\n")
     lines.append(b"\r\n")
     return Head(b"".join(lines), length, keep_alive and not closing)
+
+
+@lru_cache(512)
+def _line_start(name: bytes) -> bytes:
+    if not _NAME.fullmatch(name):
+        raise ValueError(_NO_FIELD)
+    return name.lower() + b": "
+
+
+def _length(value: bytes, known: int | None) -> int:
+    if known is not None:
+        raise ValueError("the response has more than one Content-Length field")
+    if not value.isdigit():
+        raise ValueError("the response's Content-Length is a field that is no number")
+    return int(value)
 
 
 def encode_chunk(piece: bytes) -> bytes:

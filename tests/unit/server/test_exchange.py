@@ -19,20 +19,20 @@ def encoded(*fields: Field, keep_alive: bool = True, chunked: bool = True) -> He
 
 def test_a_body_of_unknown_length_comes_in_chunks() -> None:
     head = encoded((b"X-A", b"b"))
-    assert head == (HEAD + b"x-a: b\r\ntransfer-encoding: chunked\r\n\r\n", None, True)
+    assert head == Head(HEAD + b"x-a: b\r\ntransfer-encoding: chunked\r\n\r\n", None, keep_alive=True)
     assert (encode_chunk(b"hello"), encode_chunk(b"")) == (b"5\r\nhello\r\n", b"")
 
 
 def test_how_a_body_is_delimited_is_not_the_applications_to_say() -> None:
     head = encoded((b"Transfer-Encoding", b"chunked"), (b"Content-Length", b"5"))
-    assert head == (HEAD + b"content-length: 5\r\n\r\n", 5, True)
+    assert head == Head(HEAD + b"content-length: 5\r\n\r\n", 5, keep_alive=True)
 
 
 def test_an_end_of_the_connection_is_told_once_whoever_wants_it() -> None:
-    closing = HEAD + b"connection: close\r\n\r\n"
-    assert encoded(keep_alive=False, chunked=False) == (closing, None, False)
-    assert encoded((b"connection", b"close"), chunked=False) == (closing, None, False)
-    assert encoded((b"connection", b"close"), keep_alive=False, chunked=False) == (closing, None, False)
+    closing = Head(HEAD + b"connection: close\r\n\r\n", None, keep_alive=False)
+    assert encoded(keep_alive=False, chunked=False) == closing
+    assert encoded((b"connection", b"close"), chunked=False) == closing
+    assert encoded((b"connection", b"close"), keep_alive=False, chunked=False) == closing
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,17 @@ def test_an_end_of_the_connection_is_told_once_whoever_wants_it() -> None:
 def test_what_would_be_another_field_or_none_is_not_sent(field: Field) -> None:
     with pytest.raises(ValueError, match="field"):
         encoded(field)
+
+
+def test_a_length_is_told_once() -> None:
+    with pytest.raises(ValueError, match="more than one Content-Length"):
+        encoded((b"content-length", b"5"), (b"Content-Length", b"5"))
+
+
+@pytest.mark.parametrize("status", [0, 100, 101, 199, 600])
+def test_a_status_that_is_not_final_ends_no_request(status: int) -> None:
+    with pytest.raises(ValueError, match="200 to 599"):
+        encode_head(status, (), b"", keep_alive=True, chunked=True)
 
 
 async def response(method: bytes, status: int, fields: Sequence[Field], *pieces: bytes) -> bytes:
