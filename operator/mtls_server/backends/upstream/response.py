@@ -143,7 +143,7 @@ class Response:
             or (codings and version == "1.0")
         ):
             raise MalformedError
-        if status >= 600 or (status == 101 and not self._may_switch):
+        if not 100 <= status < 600 or (status == 101 and not self._may_switch):
             raise MalformedError
         if status < 200 and status != 101:
             return

@@ -135,12 +135,20 @@ class Tunnel(asyncio.Protocol):
         self._transport.resume_reading()
 
     async def _pass_on(self, connection: Connection, head: ResponseHead) -> None:
-        """Pass a refusal on; where its fields do not say how long it is, the end of the connection does."""
+        """Pass a refusal on; where its fields do not say how long it is, the end of the connection does.
+
+        So where it ends too early, the connection does not end in order.
+        """
         self._transport.write(_encode(head, b"connection: close\r\n"))
         more = True
         while more:
             await self._writable.wait()
-            piece, more = await connection.read()
+            try:
+                piece, more = await connection.read()
+            except ExchangeError as error:
+                self._pool.telemetry.failed(error.failure, "response cut off")
+                self._transport.abort()
+                return
             self._transport.write(piece)
 
 

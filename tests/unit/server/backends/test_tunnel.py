@@ -1,6 +1,7 @@
 """WebSockets that are passed on."""
 
 import contextlib
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ from tests.unit.server.kubelet import deliver
 from tests.unit.server.program import PATIENCE, Program, running
 
 MESSAGE = "x" * 100_000
+CUT_OFF = (
+    "response cut off: the server behind this one closed the connection before its response was complete"
+)
 
 
 def chat(connection: ServerConnection) -> None:
@@ -144,6 +148,28 @@ def test_a_server_that_does_not_agree_opens_nothing(
         assert answer.status == status
         assert answer.headers["connection"] == "close"
         assert connection.ends_with_close_notify()
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"HTTP/1.1 403 No\r\nContent-Length: 10\r\n\r\nmembe",
+        b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nmembe",
+    ],
+)
+def test_a_refusal_that_breaks_off_is_cut_off(
+    world: World, tmp_path: Path, behind: Origin, response: bytes
+) -> None:
+    def script(visit: Visit) -> None:
+        visit.request()
+        visit.say(response)
+
+    behind.script = script
+    with running(world, tmp_path, "upstream", behind.url) as program, program.connect() as connection:
+        connection.send(OPENING + b"\r\n")
+        with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
+            connection.read_until(b"502")
+        program.logs.expect(event="upstream_failed", message=CUT_OFF)
 
 
 def test_either_side_leaves_when_the_other_does(world: World, tmp_path: Path, behind: Origin) -> None:
