@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mtls_server.authorization.policy import authority
+from mtls_server.authorization.policy import Authorisation, authority
 from mtls_server.authorization.rules import name_of
 from mtls_server.contract import Policy, Rule
 from mtls_server.files.material import Generation, Peer
@@ -30,20 +30,25 @@ def between(old: Generation, new: Generation) -> frozenset[str]:
 
     A renewal of the server's certificate concerns nobody.
     """
-    before, after = old.authorisation, new.authorisation
-    rules = _moved(before.policy.rules, after.policy.rules)
+    found = {anchor.public_key for anchor in old.trusted ^ new.trusted}
+    if old.authorisation is not new.authorisation:
+        found |= _between(old.authorisation, new.authorisation)
+    return frozenset(found)
+
+
+def _between(old: Authorisation, new: Authorisation) -> set[str]:
+    rules = _moved(old.policy.rules, new.policy.rules)
     found = {
-        *_differing(before.policy.clients, after.policy.clients),
-        *_differing(before.policy.revoked, after.policy.revoked),
-        *_differing(before.sources, after.sources),
-        *(anchor.public_key for anchor in old.trusted ^ new.trusted),
+        *_differing(old.policy.clients, new.policy.clients),
+        *_differing(old.policy.revoked, new.policy.revoked),
+        *_differing(old.sources, new.sources),
     }
-    for policy in (before.policy, after.policy):
-        if before.policy.routes != after.policy.routes:
+    for policy in (old.policy, new.policy):
+        if old.policy.routes != new.policy.routes:
             found.update(*policy.sources.values())
         for rule in rules:
             found.update(_keys_of(rule, policy))
-    return frozenset(found)
+    return found
 
 
 def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_server.authorization.paths import canonical_path
-from mtls_server.authorization.policy import authority, trusted_part
+from mtls_server.authorization.policy import trusted_part
 from mtls_server.authorization.routes import Routes
 from mtls_server.contract import TRUST_ANCHORS
 from mtls_server.files.checks import Material
@@ -44,9 +44,9 @@ def explain(material: Material, question: Question, now: datetime, say: Say) -> 
     """
     leaf = question.certificates[0]
     say("certificate", f"{leaf.subject.rfc4514_string()}, serial {leaf.serial_number:x}, {_dates(leaf)}")
-    chain = build_chain(question.certificates, material.anchors)
+    chain = build_chain(question.certificates, material.anchors.certificates)
     say("chain", " < ".join(one.subject.rfc4514_string() for one in chain))
-    if not any(one in material.anchors for one in chain[1:]):
+    if not any(one in material.anchors.certificates for one in chain[1:]):
         return f"the handshake fails: no authority in {TRUST_ANCHORS} vouches for the certificate"
     if not all(one.not_valid_before_utc <= now <= one.not_valid_after_utc for one in chain):
         return "the handshake fails: a certificate of the chain has expired or is not yet valid"
@@ -81,8 +81,7 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 def _identify(material: Material, chain: Sequence[x509.Certificate], say: Say) -> Identity:
     ders = [one.public_bytes(Encoding.DER) for one in chain]
-    trusted = {authority(one.public_bytes(Encoding.DER)) for one in material.anchors}
-    verified = trusted_part(ders, trusted)
+    verified = trusted_part(ders, material.anchors.authorities)
     authorisation = material.authorisation
     identity = parse(ders[0])
     say("identity", identity.uri or "no URI name")

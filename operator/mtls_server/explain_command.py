@@ -11,8 +11,9 @@ from cryptography import x509
 
 from mtls_server.contract import POLICY, TRUST_ANCHORS
 from mtls_server.explain import Question, explain
-from mtls_server.files.checks import MaterialError, examine
+from mtls_server.files.checks import examine
 from mtls_server.files.delivery import load
+from mtls_server.files.faults import MaterialError
 
 LABEL_WIDTH: Final = 12
 

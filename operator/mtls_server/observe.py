@@ -14,7 +14,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from mtls_server.files.checks import MaterialError
+from mtls_server.files.faults import MaterialError
 from mtls_server.files.material import Generation
 from mtls_server.identity import Identity, Refusal
 from mtls_server.live import Cut

@@ -3,64 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mtls_server.authorization.policy import Authorisation
 from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, TRUST_ANCHORS, decode_policy
-
-Extension = TypeVar("Extension", bound=x509.ExtensionType)
+from mtls_server.files.anchors import Anchors, read_anchors
+from mtls_server.files.certificates import extension, read_certificates
+from mtls_server.files.faults import Fault, MaterialError, NotYetValidError
 
 FILES: Final = (CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS, POLICY)
-MAX_CERTIFICATES: Final = 512
-MIN_RSA_BITS: Final = 2048
-MIN_EC_BITS: Final = 224
-"""What OpenSSL's security level 2 demands, which is Python's."""
-_IDENTIFIERS: Final = {x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier}
-
-
-class Fault(StrEnum):
-    """Why files are refused, as the metrics name it."""
-
-    MISSING = "missing"
-    UNREADABLE = "unreadable"
-    KEY_MISMATCH = "key_mismatch"
-    BROKEN_CHAIN = "broken_chain"
-    NO_SERVER_AUTH = "no_server_auth"
-    NAMES_NOT_COVERED = "names_not_covered"
-    NOT_YET_VALID = "not_yet_valid"
-    EXPIRED = "expired"
-    NOT_AN_AUTHORITY = "not_an_authority"
-    WEAK_AUTHORITY = "weak_authority"
-    NOT_STRICT = "not_strict"
-    POLICY = "policy"
-    TLS = "tls"
-
-
-class MaterialError(Exception):
-    """The files cannot serve; the message says why, and never what they contain."""
-
-    def __init__(self, fault: Fault, message: str) -> None:
-        super().__init__(message)
-        self.fault = fault
-
-
-class NotYetValidError(MaterialError):
-    """The certificate's time has not come; the files are good from ``not_before`` on."""
-
-    def __init__(self, not_before: datetime) -> None:
-        super().__init__(
-            Fault.NOT_YET_VALID, f"the certificate in {CERTIFICATE} is not valid before {not_before:%FT%TZ}"
-        )
-        self.not_before = not_before
 
 
 @dataclass(frozen=True)
@@ -69,7 +27,7 @@ class Material:
 
     chain: tuple[x509.Certificate, ...]
     """The served certificate and its intermediates, leaf first."""
-    anchors: tuple[x509.Certificate, ...]
+    anchors: Anchors
     authorisation: Authorisation
 
     @property
@@ -90,16 +48,11 @@ def examine(files: Mapping[str, bytes], now: datetime, *, x509_strict: bool) -> 
         MaterialError: they cannot; nothing else is raised for any contents.
     """
     _require_files(files)
-    chain = _certificates(CERTIFICATE, files[CERTIFICATE])
+    chain = read_certificates(CERTIFICATE, files[CERTIFICATE])
     _require_key(chain[0], files[PRIVATE_KEY])
     _require_chain(chain)
     _require_server_auth(chain[0])
-    anchors = _certificates(TRUST_ANCHORS, files[TRUST_ANCHORS])
-    for position, anchor in enumerate(anchors, 1):
-        _require_authority(position, anchor)
-        _require_strength(position, anchor)
-        if x509_strict:
-            _require_strict(position, anchor)
+    anchors = read_anchors(files[TRUST_ANCHORS], x509_strict=x509_strict)
     authorisation = _authorisation(files[POLICY])
     _require_names(chain[0], authorisation.policy.server_names)
     _require_validity(chain, now)
@@ -110,23 +63,6 @@ def _require_files(files: Mapping[str, bytes]) -> None:
     missing = [name for name in FILES if not files.get(name)]
     if missing:
         raise MaterialError(Fault.MISSING, f"{', '.join(missing)}: missing or empty")
-
-
-def _certificates(file: str, pem: bytes) -> tuple[x509.Certificate, ...]:
-    try:
-        certificates = tuple(x509.load_pem_x509_certificates(pem))
-        for certificate in certificates:
-            _ = certificate.extensions, certificate.public_key()
-    except Exception:  # noqa: BLE001 - the parser raises errors of many kinds
-        raise MaterialError(
-            Fault.UNREADABLE, f"{file} does not hold PEM certificates that can be parsed"
-        ) from None
-    if len(certificates) > MAX_CERTIFICATES:
-        raise MaterialError(
-            Fault.UNREADABLE,
-            f"{file} holds {len(certificates)} certificates; at most {MAX_CERTIFICATES} are read",
-        )
-    return certificates
 
 
 def _require_key(leaf: x509.Certificate, pem: bytes) -> None:
@@ -158,7 +94,7 @@ def _require_chain(chain: Sequence[x509.Certificate]) -> None:
 
 
 def _require_server_auth(leaf: x509.Certificate) -> None:
-    usages = _extension(leaf, x509.ExtendedKeyUsage)
+    usages = extension(leaf, x509.ExtendedKeyUsage)
     if usages is None or ExtendedKeyUsageOID.SERVER_AUTH not in usages:
         raise MaterialError(
             Fault.NO_SERVER_AUTH, f"the certificate in {CERTIFICATE} lacks the extended key usage serverAuth"
@@ -166,7 +102,7 @@ def _require_server_auth(leaf: x509.Certificate) -> None:
 
 
 def _require_names(leaf: x509.Certificate, required: Sequence[str]) -> None:
-    names = _extension(leaf, x509.SubjectAlternativeName)
+    names = extension(leaf, x509.SubjectAlternativeName)
     carried = {name.lower() for name in names.get_values_for_type(x509.DNSName)} if names else set()
     uncovered = [name for name in required if not _covered(name.lower(), carried)]
     if uncovered:
@@ -193,65 +129,10 @@ def _require_validity(chain: Sequence[x509.Certificate], now: datetime) -> None:
         raise NotYetValidError(not_before)
 
 
-def _require_authority(position: int, anchor: x509.Certificate) -> None:
-    constraints = _extension(anchor, x509.BasicConstraints)
-    usage = _extension(anchor, x509.KeyUsage)
-    if constraints is None or not constraints.ca or (usage is not None and not usage.key_cert_sign):
-        raise MaterialError(
-            Fault.NOT_AN_AUTHORITY,
-            f"{TRUST_ANCHORS}: certificate {position} is not an authority; list CA certificates only"
-            " (basicConstraints CA:TRUE, keyUsage keyCertSign)",
-        )
-    usages = _extension(anchor, x509.ExtendedKeyUsage)
-    if usages is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
-        raise MaterialError(
-            Fault.NOT_AN_AUTHORITY,
-            f"{TRUST_ANCHORS}: certificate {position} is not an authority for clients; its extendedKeyUsage"
-            " needs clientAuth, or is left out",
-        )
-
-
-def _require_strength(position: int, anchor: x509.Certificate) -> None:
-    key = anchor.public_key()
-    if isinstance(key, RSAPublicKey | EllipticCurvePublicKey):
-        kind, least = ("RSA", MIN_RSA_BITS) if isinstance(key, RSAPublicKey) else ("EC", MIN_EC_BITS)
-        if key.key_size < least:
-            raise MaterialError(
-                Fault.WEAK_AUTHORITY,
-                f"{TRUST_ANCHORS}: certificate {position} has a key of {key.key_size} bits ({kind}), so every"
-                f" client of that authority would be refused; make it again with {least} or more",
-            )
-
-
-def _require_strict(position: int, anchor: x509.Certificate) -> None:
-    """VERIFY_X509_STRICT asks for what the CA of many a tutorial lacks (RFC 5280 §4.1.2.6, §4.2.1)."""
-    critical = {type(one.value) for one in anchor.extensions if one.critical}
-    rules = {
-        "lacks keyUsage": _extension(anchor, x509.KeyUsage) is None,
-        "lacks subjectKeyIdentifier": _extension(anchor, x509.SubjectKeyIdentifier) is None,
-        "lacks a subject": not anchor.subject.rdns,
-        "has basicConstraints that are not critical": x509.BasicConstraints not in critical,
-        "has a key identifier that is critical": critical & _IDENTIFIERS,
-    }
-    broken = [words for words, is_broken in rules.items() if is_broken]
-    if broken:
-        raise MaterialError(
-            Fault.NOT_STRICT,
-            f"{TRUST_ANCHORS}: certificate {position} {' and '.join(broken)}, so every client of that"
-            " authority would be refused; make it again without that fault, or turn x509Strict off"
-            " (--no-x509-strict)",
-        )
-
-
+@lru_cache(1)
 def _authorisation(document: bytes) -> Authorisation:
+    """Compile a policy; many deliveries leave it as it is, so the last one is remembered."""
     try:
         return Authorisation.compile(decode_policy(document))
     except ValueError as error:
         raise MaterialError(Fault.POLICY, str(error)) from None
-
-
-def _extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None

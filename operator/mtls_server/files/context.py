@@ -2,14 +2,12 @@
 
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from mtls_server.files.checks import Fault, MaterialError
+from mtls_server.files.faults import Fault, MaterialError
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class TlsSettings:
 
 
 def server_context(
-    certificate: bytes, private_key: bytes, anchors: Sequence[x509.Certificate], settings: TlsSettings
+    certificate: bytes, private_key: bytes, anchors: bytes, settings: TlsSettings
 ) -> ssl.SSLContext:
     """Make a fresh context: a changed one would keep dropped anchors, and a failed change would break it.
 
@@ -33,7 +31,7 @@ def server_context(
     Args:
         certificate: PEM, leaf first.
         private_key: PEM.
-        anchors: the only certificates that may end a client's chain.
+        anchors: DER of the only certificates that may end a client's chain.
         settings: of the protocol.
 
     Raises:
@@ -52,9 +50,7 @@ def server_context(
     context.set_alpn_protocols(["http/1.1"])
     try:
         _load_key_pair(context, certificate + b"\n" + private_key)
-        context.load_verify_locations(
-            cadata=b"".join(anchor.public_bytes(Encoding.DER) for anchor in anchors)
-        )
+        context.load_verify_locations(cadata=anchors)
     except ssl.SSLError as error:
         raise MaterialError(Fault.TLS, f"OpenSSL refuses the files: {_words(error)}") from None
     except OSError as error:  # such as no descriptor left: what serves goes on, and this is tried again
@@ -73,31 +69,42 @@ def _load_key_pair(context: ssl.SSLContext, pem: bytes) -> None:
         context.load_cert_chain(f"/proc/self/fd/{descriptor}")
 
 
-def prove(context: ssl.SSLContext) -> None:
+def prove(context: ssl.SSLContext, pause: Callable[[], None] = lambda: None) -> None:
     """Shake hands in memory with a client that has no certificate.
 
     The handshake is right when the client is done and the server ends by asking for the certificate.
 
+    Args:
+        context: of the server.
+        pause: called between the steps of the handshake.
+
     Raises:
         MaterialError: it ended otherwise.
     """
-    test_client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    test_client.check_hostname = False
-    test_client.verify_mode = ssl.CERT_NONE
-    test_client.set_ecdh_curve("prime256v1")  # every server has it, and it costs least
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = test_client.wrap_bio(to_client, to_server)
+    client = _test_client().wrap_bio(to_client, to_server)
     server = context.wrap_bio(to_server, to_client, server_side=True)
     try:
         _step(client)
         _step(server)
+        pause()
         client.do_handshake()
+        pause()
         server.do_handshake()
     except ssl.SSLError as error:
         if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
             return
         raise MaterialError(Fault.TLS, f"a handshake in memory failed: {_words(error)}") from None
     raise MaterialError(Fault.TLS, "a handshake in memory succeeded without a client certificate")
+
+
+@cache
+def _test_client() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ecdh_curve("prime256v1")  # every server has it
+    return context
 
 
 def _step(side: ssl.SSLObject) -> None:

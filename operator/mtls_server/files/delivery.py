@@ -6,11 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mtls_server.files.checks import FILES, Fault, MaterialError
+from mtls_server.files.checks import FILES
+from mtls_server.files.faults import Fault, MaterialError
 
 DATA_LINK: Final = "..data"
 """The symbolic link that kubelet swaps to the directory of the newest delivery."""
 MAX_FILE_BYTES: Final = 1 << 20
+PIECE_BYTES: Final = 1 << 16
 ATTEMPTS: Final = 10
 
 
@@ -62,10 +64,15 @@ def _read_all(directory: Path) -> dict[str, bytes]:
 
 
 def _read(path: Path) -> bytes:
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    contents = b""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise MaterialError(Fault.UNREADABLE, f"{path.name} is not a regular file")
-        contents = file.read(MAX_FILE_BYTES + 1)
+        while len(contents) <= MAX_FILE_BYTES and (piece := os.read(descriptor, PIECE_BYTES)):
+            contents += piece
+    finally:
+        os.close(descriptor)
     if len(contents) > MAX_FILE_BYTES:
         raise MaterialError(Fault.UNREADABLE, f"{path.name} is larger than {MAX_FILE_BYTES} bytes")
     return contents

@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mtls_server.authorization.policy import Authorisation, Authority, Grant, authority, trusted_part
+from mtls_server.authorization.policy import Authorisation, Authority, Grant, trusted_part
 from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, digest
 from mtls_server.files.checks import examine
 from mtls_server.files.context import TlsSettings, prove, server_context
@@ -160,11 +159,11 @@ def build(
         MaterialError: the files cannot serve, in words.
     """
     material = examine(files, datetime.fromtimestamp(clock(), UTC), x509_strict=settings.x509_strict)
+    leaf, anchors = material.leaf, material.anchors
     pause()
-    context = server_context(files[CERTIFICATE], files[PRIVATE_KEY], material.anchors, settings)
+    context = server_context(files[CERTIFICATE], files[PRIVATE_KEY], anchors.der, settings)
     pause()
-    prove(context)
-    leaf = material.leaf
+    prove(context, pause)
     return Generation(
         number=number,
         context=context,
@@ -175,17 +174,8 @@ def build(
         serial=f"{leaf.serial_number:x}",
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
-        anchors=tuple(key_id(anchor) for anchor in material.anchors),
-        anchors_not_after=tuple(anchor.not_valid_after_utc for anchor in material.anchors),
-        trusted=frozenset(authority(anchor.public_bytes(Encoding.DER)) for anchor in material.anchors),
+        anchors=anchors.key_ids,
+        anchors_not_after=tuple(one.not_valid_after_utc for one in anchors.certificates),
+        trusted=anchors.authorities,
         clock=clock,
     )
-
-
-def key_id(authority: x509.Certificate) -> str:
-    """Return the subject key identifier (lower-case hex) as carried, else as RFC 5280 derives it."""
-    try:
-        identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    except x509.ExtensionNotFound:
-        identifier = x509.SubjectKeyIdentifier.from_public_key(authority.public_key())
-    return identifier.digest.hex()

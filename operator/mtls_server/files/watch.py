@@ -5,15 +5,16 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Protocol
 
 import mtls_server
 from mtls_server.contract import LeafState, ReloadState, State
-from mtls_server.files.checks import MaterialError, NotYetValidError
 from mtls_server.files.context import TlsSettings
 from mtls_server.files.delivery import delivered_at, load
+from mtls_server.files.faults import MaterialError, NotYetValidError
 from mtls_server.files.inotify import drain, watch
 from mtls_server.files.material import Generation, build
 
@@ -36,6 +37,18 @@ class Reporter(Protocol):
 
     def delivery_refused(self, error: MaterialError) -> None:
         """It does not serve; what served before still does."""
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    """What is mounted now."""
+
+    contents: bytes
+    """Their name (`_fingerprint`); empty: they could not be read."""
+    mounted_at: float
+    """In seconds since the epoch."""
+    outcome: Generation | MaterialError | None
+    """What was made of them, or why they cannot serve; None: they serve already."""
 
 
 class Watcher:
@@ -132,30 +145,37 @@ class Watcher:
 
     async def _look(self) -> None:
         """Read the files and serve them if they are new and good; the work is done off the loop."""
-        contents = b""
-        try:
-            files = await asyncio.to_thread(load, self._directory)
-            contents = _fingerprint(files)
-            if contents != self._serving:
-                number = self.generation.number + 1 if self.generation else 1
-                generation = await asyncio.to_thread(
-                    build, files, number, self._settings, self._clock, _pause
-                )
-                self._publish(generation, contents)
-            elif self._refused is not None:
+        delivery = await asyncio.to_thread(self._read)
+        match delivery.outcome:
+            case Generation() as generation:
+                self._publish(generation, delivery)
+            case MaterialError() as error:
+                self._refuse(error, delivery.contents)
+            case None if self._refused is not None:
                 self._accept()
                 self._reporter.generation_confirmed(self.current())
-        except MaterialError as error:
-            self._refuse(error, contents)
 
-    def _publish(self, generation: Generation, contents: bytes) -> None:
+    def _read(self) -> _Delivery:
+        contents, mounted_at = b"", 0.0
+        try:
+            files = load(self._directory)
+            contents, mounted_at = _fingerprint(files), delivered_at(self._directory)
+            if contents == self._serving:
+                return _Delivery(contents, mounted_at, None)
+            number = self.generation.number + 1 if self.generation else 1
+            _pause()
+            generation = build(files, number, self._settings, self._clock, _pause)
+        except MaterialError as error:
+            return _Delivery(contents, mounted_at, error)
+        return _Delivery(contents, mounted_at, generation)
+
+    def _publish(self, generation: Generation, delivery: _Delivery) -> None:
         self.generation = generation
         for follower in self._followers:
             follower(generation)
-        self._serving = contents
+        self._serving = delivery.contents
         self._accept()
-        lag = max(0.0, self._clock() - delivered_at(self._directory))
-        self._reporter.generation_published(generation, lag)
+        self._reporter.generation_published(generation, max(0.0, self._clock() - delivery.mounted_at))
         self.ready.set()
 
     def _accept(self) -> None:

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from mtls_server.authorization.policy import Authority
 from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, TRUST_ANCHORS, decode_policy, digest
 from mtls_server.files.checks import FILES as NAMES
-from mtls_server.files.checks import MaterialError
 from mtls_server.files.context import TlsSettings
+from mtls_server.files.faults import MaterialError
 from mtls_server.files.material import Generation, build
 from tests.fuzz import der
 from tests.fuzz.choices import Choices, sparse

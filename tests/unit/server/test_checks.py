@@ -1,5 +1,6 @@
 """Files that must not serve, and the sentence each gets."""
 
+import ssl
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -14,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mtls_server.contract import CERTIFICATE, MAX_POLICY_BYTES, POLICY, PRIVATE_KEY, TRUST_ANCHORS
-from mtls_server.files.checks import Fault, MaterialError, NotYetValidError, examine
+from mtls_server.files.checks import examine
+from mtls_server.files.faults import Fault, MaterialError, NotYetValidError
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 
@@ -30,8 +32,21 @@ def refusal(files: Files, *, x509_strict: bool = True) -> MaterialError:
 def test_good_files_are_parsed(world: World) -> None:
     material = examine(world.files(), pki.NOW, x509_strict=True)
     assert material.leaf.subject == pki.name("orders")
-    assert material.anchors == (world.client_authority.certificate,)
+    assert material.anchors.certificates == (world.client_authority.certificate,)
     assert material.authorisation.policy == pki.policy(world.client_authority)
+
+
+def test_what_a_delivery_leaves_as_it_was_is_not_made_again(world: World) -> None:
+    first, second = (examine(world.files(), pki.NOW, x509_strict=True) for _ in range(2))
+    assert second.leaf != first.leaf
+    assert second.anchors is first.anchors
+    assert second.authorisation is first.authorisation
+
+
+def test_the_same_anchors_are_checked_again_where_more_is_asked_of_them(world: World) -> None:
+    files = pki.files(pki.server(world.server_authority), pki.authority(key_usage=False))
+    assert examine(files, pki.NOW, x509_strict=False).leaf
+    assert refusal(files).fault is Fault.NOT_STRICT
 
 
 @pytest.mark.parametrize("name", [CERTIFICATE, PRIVATE_KEY, TRUST_ANCHORS, POLICY])
@@ -139,6 +154,13 @@ def test_an_anchor_that_is_no_authority_is_refused(world: World) -> None:
 
 def trusting(world: World, anchor: pki.Issued) -> Files:
     return pki.files(pki.server(world.server_authority), anchor)
+
+
+def test_an_anchor_whose_name_cannot_be_parsed_is_refused(world: World) -> None:
+    der = pki.authority("unparsable").der.replace(b"unparsable", b"unparsabl\xff")
+    error = refusal(world.files() | {TRUST_ANCHORS: ssl.DER_cert_to_PEM_cert(der).encode()})
+    assert error.fault is Fault.UNREADABLE
+    assert str(error) == "ca.crt does not hold PEM certificates that can be parsed"
 
 
 def test_an_authority_that_is_not_for_clients_is_refused(world: World) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mtls_server.files import delivery
-from mtls_server.files.checks import Fault, MaterialError
 from mtls_server.files.delivery import ATTEMPTS, MAX_FILE_BYTES, load
+from mtls_server.files.faults import Fault, MaterialError
 from tests.unit.server.kubelet import deliver
 
 FIRST = {"tls.crt": b"1", "tls.key": b"1", "ca.crt": b"1", "policy.json": b"1"}
@@ -24,6 +24,12 @@ def test_a_plain_directory_is_read_as_it_is(tmp_path: Path) -> None:
     for name, contents in FIRST.items():
         (tmp_path / name).write_bytes(contents)
     assert load(tmp_path) == FIRST
+
+
+def test_a_file_of_many_pieces_is_read_whole(tmp_path: Path) -> None:
+    files = FIRST | {"policy.json": bytes(range(256)) * (MAX_FILE_BYTES // 256)}
+    deliver(tmp_path, files)
+    assert load(tmp_path) == files
 
 
 def test_missing_files_are_left_out(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import pytest
 
-from mtls_server.files.checks import Fault
+from mtls_server.files.faults import Fault
 from mtls_server.http import gate
 from mtls_server.identity import Reason
 from mtls_server.tls import failures

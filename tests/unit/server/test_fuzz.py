@@ -20,7 +20,8 @@ from mtls_server.contract import (
     Route,
     Rule,
 )
-from mtls_server.files.checks import MaterialError, examine
+from mtls_server.files.checks import examine
+from mtls_server.files.faults import MaterialError
 from mtls_server.http.gate import judge_head
 from mtls_server.identity import RefusedError, parse
 from tests.fuzz import CORPUS, TARGETS

@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mtls_server.contract import digest
-from mtls_server.files.checks import Fault, MaterialError
 from mtls_server.files.context import TlsSettings, prove
+from mtls_server.files.faults import Fault, MaterialError
 from mtls_server.files.material import MAX_JUDGED_PEERS, Generation, build
 from mtls_server.identity import Reason
 from tests.unit.server import pki

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, TRUST_ANCHORS, State, digest
-from mtls_server.files.checks import FILES, Fault
+from mtls_server.files.checks import FILES
 from mtls_server.files.delivery import DATA_LINK, MAX_FILE_BYTES
+from mtls_server.files.faults import Fault
 from tests.unit.server import downloads, pki
 from tests.unit.server.conftest import World
 from tests.unit.server.kubelet import deliver

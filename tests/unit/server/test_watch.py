@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mtls_server.files import watch
-from mtls_server.files.checks import Fault, MaterialError
 from mtls_server.files.context import TlsSettings
+from mtls_server.files.faults import Fault, MaterialError
 from mtls_server.files.material import Generation
 from mtls_server.files.watch import Watcher
 from tests.unit.server import pki
