@@ -1,10 +1,10 @@
-"""How kopf's own requests are authenticated."""
+"""Where the API server is, and as whom it is asked."""
 
 import asyncio
 import dataclasses
 import os
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import kopf
 
@@ -14,8 +14,22 @@ _PAUSE: Final = 5.0
 """Seconds between logins, so that a refused token is not retried in a tight loop."""
 
 
+def find() -> kopf.ConnectionInfo:
+    """Read KUBECONFIG where it is set, else the Pod's service account, else ``~/.kube/config``.
+
+    Raises:
+        kopf.LoginError: none of these names an API server.
+    """
+    settings = kopf.OperatorSettings()
+    if not os.environ.get("KUBECONFIG") and (account := kopf.login_with_service_account(settings=settings)):
+        return dataclasses.replace(account, server=_server())
+    if (file := kopf.login_with_kubeconfig(settings=settings)) is not None:
+        return file
+    raise kopf.LoginError("neither KUBECONFIG nor a service account nor ~/.kube/config names an API server")
+
+
 class Login:
-    """Reads KUBECONFIG where it is set, else the Pod's service account, else ``~/.kube/config``.
+    """How kopf's own requests are authenticated.
 
     Credentials that expire are new ones each time, so kopf never gives up on them for good.
     """
@@ -23,21 +37,13 @@ class Login:
     def __init__(self) -> None:
         self._next = 0.0
 
-    async def connect(self, **context: Any) -> kopf.ConnectionInfo:  # noqa: ANN401 - kopf passes its views
+    async def connect(self, **_: object) -> kopf.ConnectionInfo:
         """Serve as login handler."""
         now = asyncio.get_running_loop().time()
         self._next = max(now, self._next)
         await asyncio.sleep(self._next - now)
         self._next += _PAUSE
-        return dataclasses.replace(_found(context), expiration=datetime.now(UTC) + _EXPIRATION)
-
-
-def _found(context: dict[str, Any]) -> kopf.ConnectionInfo:
-    if not os.environ.get("KUBECONFIG") and (account := kopf.login_with_service_account(**context)):
-        return dataclasses.replace(account, server=_server())
-    if (file := kopf.login_with_kubeconfig(**context)) is not None:
-        return file
-    raise kopf.LoginError("neither KUBECONFIG nor a service account nor ~/.kube/config names an API server")
+        return dataclasses.replace(find(), expiration=datetime.now(UTC) + _EXPIRATION)
 
 
 def _server() -> str:
