@@ -1,7 +1,26 @@
-"""Values on the command line."""
+"""Values on the command line, and in the environment of pods, whose command line is the operator's."""
 
 import argparse
+import os
 from contextlib import suppress
+from typing import Final
+
+YES: Final = {"1", "true", "yes"}
+
+
+def variable(option: str) -> str:
+    """Return the name of the variable of the environment that says what an option does not."""
+    return f"MTLS_SERVER_{option.removeprefix('--').replace('-', '_').upper()}"
+
+
+def setting(option: str, default: object = None) -> object:
+    """Return what the environment says of an option, to be read as on the command line, else the default."""
+    return os.environ.get(variable(option)) or default
+
+
+def is_set(option: str) -> bool:
+    """Tell whether the environment sets an option that takes no value."""
+    return os.environ.get(variable(option), "").lower() in YES
 
 
 def port(text: str) -> int:

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import logging
-import os
 import ssl
 import sys
 from collections.abc import Sequence
@@ -25,9 +24,6 @@ except ImportError:
     from asyncio import SelectorEventLoop as EventLoop  # type: ignore[assignment]
 
 LOGGER: Final = logging.getLogger("mtls_server")
-ACCESS_LOG: Final = "MTLS_SERVER_ACCESS_LOG"
-"""For pods, whose command line is the operator's."""
-YES: Final = {"1", "true", "yes"}
 USAGE: Final = """mtls-server --dir DIR [OPTION ...] BACKEND [OPTION OF THE BACKEND ...] [APP | URL]
        mtls-server explain --dir DIR --cert CERT METHOD PATH"""
 VERSIONS: Final = {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}
@@ -38,7 +34,7 @@ def main(words: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     if words[:1] == ["explain"]:
         return explain_command.main(words[1:])
-    given = _parser().parse_args(words)
+    given = command_line().parse_args(words)
     logs.configure()
     sys.path.insert(0, str(Path.cwd()))
     failures: list[BaseException] = []
@@ -52,14 +48,16 @@ def main(words: Sequence[str] | None = None) -> int:
     return 1 if failures else 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of the command line, which has what the environment sets as defaults."""
     drain = Drain()
     parser = argparse.ArgumentParser(
         prog="mtls-server",
         usage=USAGE,
         description="Serves an application to callers with a client certificate, and tells it who calls.",
         epilog="mtls-server BACKEND --help lists the options of a backend;"
-        " mtls-server explain tells which part of the policy decides on a request.",
+        " mtls-server explain tells which part of the policy decides on a request. Limits, times and"
+        f" --access-log may be set by variables, too, such as {arguments.variable('--caller-connections')}.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument(
@@ -90,28 +88,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--drain-delay",
         type=arguments.seconds,
-        default=drain.delay,
+        default=arguments.setting("--drain-delay", drain.delay),
         metavar="SECONDS",
-        help="go on accepting for so long after SIGTERM (default: %(default)g)",
+        help=f"go on accepting for so long after SIGTERM (default: {drain.delay:g})",
     )
     parser.add_argument(
         "--grace",
         type=arguments.seconds,
-        default=drain.grace,
+        default=arguments.setting("--grace", drain.grace),
         metavar="SECONDS",
-        help="end what is still under way so long after SIGTERM (default: %(default)g)",
+        help=f"end what is still under way so long after SIGTERM (default: {drain.grace:g})",
     )
     parser.add_argument(
         "--caller-connections",
         type=arguments.count,
+        default=arguments.setting("--caller-connections"),
         metavar="COUNT",
         help="admit so many connections of one caller (default: half of those that there is room for)",
     )
     parser.add_argument(
         "--access-log",
         action="store_true",
-        default=os.environ.get(ACCESS_LOG, "").lower() in YES,
-        help=f"write a line of JSON for each request to standard output (default: ${ACCESS_LOG}, or no)",
+        default=arguments.is_set("--access-log"),
+        help="write a line of JSON for each request to standard output",
     )
     commands.add_arguments(parser)
     return parser

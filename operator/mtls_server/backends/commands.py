@@ -21,8 +21,11 @@ from mtls_server.backends.upstream.telemetry import UpstreamTelemetry
 from mtls_server.backends.upstream.tunnel import Tunnel
 from mtls_server.backends.websocket import PeerWebSocket
 from mtls_server.backends.wsgi.app import Wsgi
+from mtls_server.backends.wsgi.patience import BYTES_PER_SECOND
 from mtls_server.backends.wsgi.threads import Threads
 from mtls_server.http.peer import Respond
+
+CALLER_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     wsgi = backends.add_parser("wsgi", help="serve a WSGI application on threads")
     wsgi.add_argument("app", help="module:attribute, such as shop.wsgi:application")
-    wsgi.add_argument(
-        "--threads",
-        type=arguments.count,
-        default=16,
-        metavar="COUNT",
-        help="answer so many requests at a time (default: %(default)s)",
-    )
-    wsgi.add_argument(
-        "--caller-threads",
-        type=arguments.count,
-        metavar="COUNT",
-        help="of which one caller may have so many (default: three quarters)",
-    )
+    _add_wsgi_options(wsgi)
     _add_upstream(backends.add_parser("upstream", help="pass requests on to an HTTP/1.1 server"))
 
 
@@ -78,6 +69,31 @@ def build(given: argparse.Namespace) -> Backend:
     return _BUILDERS[given.backend](given)
 
 
+def _add_wsgi_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threads",
+        type=arguments.count,
+        default=arguments.setting("--threads", 16),
+        metavar="COUNT",
+        help="answer so many requests at a time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--caller-threads",
+        type=arguments.count,
+        default=arguments.setting("--caller-threads"),
+        metavar="COUNT",
+        help="of which one caller may have so many (default: three quarters)",
+    )
+    parser.add_argument(
+        "--caller-timeout",
+        type=arguments.timeout,
+        default=arguments.setting("--caller-timeout", CALLER_SECONDS),
+        metavar="SECONDS",
+        help="let a thread wait so long for a caller that sends or takes less than"
+        f" {BYTES_PER_SECOND} bytes a second (default: {CALLER_SECONDS:g})",
+    )
+
+
 def _add_upstream(parser: argparse.ArgumentParser) -> None:
     timeouts = Timeouts()
     parser.add_argument("url", help=f"where it listens, such as {EXAMPLE}")
@@ -87,16 +103,18 @@ def _add_upstream(parser: argparse.ArgumentParser) -> None:
         ("idle", timeouts.idle, "for the next bytes of a body"),
         ("websocket", timeouts.websocket, "for the next bytes of a WebSocket"),
     ):
+        option = f"--{name}-timeout"
         parser.add_argument(
-            f"--{name}-timeout",
+            option,
             type=arguments.timeout,
-            default=default,
+            default=arguments.setting(option, default),
             metavar="SECONDS",
-            help=f"wait so long {meaning} (default: %(default)g)",
+            help=f"wait so long {meaning} (default: {default:g})",
         )
     parser.add_argument(
         "--client-cert-chain",
         action="store_true",
+        default=arguments.is_set("--client-cert-chain"),
         help="tell it the caller's intermediate certificates, too (RFC 9440)",
     )
     parser.add_argument(
@@ -108,7 +126,7 @@ def _add_upstream(parser: argparse.ArgumentParser) -> None:
 
 def _wsgi(given: argparse.Namespace) -> Backend:
     share = given.caller_threads or given.threads - given.threads // 4
-    return Backend(Wsgi(load_wsgi(given.app), Threads(given.threads, share)))
+    return Backend(Wsgi(load_wsgi(given.app), Threads(given.threads, share), given.caller_timeout))
 
 
 def _upstream(given: argparse.Namespace) -> Backend:

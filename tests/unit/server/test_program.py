@@ -1,5 +1,6 @@
 """The server from its command line to its end."""
 
+import re
 import signal
 import socket
 import ssl
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mtls_server
-from mtls_server.main import main
+from mtls_server.main import command_line, main
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.kubelet import deliver
@@ -140,6 +141,40 @@ def test_a_taken_port_is_explained(world: World, tmp_path: Path) -> None:
     assert program.logs.all[-1]["message"] == (
         f"cannot start: cannot listen on 127.0.0.1, port {port}: Address already in use"
     )
+
+
+DOCUMENTED = re.findall(
+    r"^\| `(MTLS_SERVER_\w+)` \| `(--[a-z-]+)`", (ROOT / "docs" / "server.md").read_text(), re.MULTILINE
+)
+
+
+@pytest.mark.parametrize(("variable", "option"), DOCUMENTED)
+def test_a_variable_sets_an_option_that_is_not_given(
+    monkeypatch: pytest.MonkeyPatch, variable: str, option: str
+) -> None:
+    monkeypatch.setenv(variable, "true" if option in {"--access-log", "--client-cert-chain"} else "7")
+    name = option.removeprefix("--").replace("-", "_")
+    assert name in variable.lower()
+    values = {
+        vars(command_line().parse_args(["--dir", "x", *backend])).get(name)
+        for backend in (["identity"], ["wsgi", "a:b"], ["upstream", "http://localhost"])
+    }
+    assert values - {None} in ({True}, {7})
+
+
+def test_an_option_wins_over_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MTLS_SERVER_CALLER_CONNECTIONS", "7")
+    given = command_line().parse_args(["--dir", "x", "--caller-connections", "9", "identity"])
+    assert given.caller_connections == 9
+
+
+def test_a_variable_is_judged_as_an_option_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MTLS_SERVER_THREADS", "many")
+    with pytest.raises(SystemExit):
+        main(["--dir", "x", "wsgi", "a:b"])
+    assert "argument --threads: 'many' is no count; write a number" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -4,38 +4,49 @@ import asyncio
 import io
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from mtls_server.backends.wsgi.body import Body
 from mtls_server.backends.wsgi.environ import Environ, environ_of
+from mtls_server.backends.wsgi.patience import Patience, SlowCallerError
 from mtls_server.backends.wsgi.response import CallerGoneError, Response, StartResponse
 from mtls_server.backends.wsgi.threads import Threads
 from mtls_server.http.exchange import LEFT
-from mtls_server.http.gate import has_body
+from mtls_server.http.gate import Answer, has_body
 
+TOO_SLOW: Final = Answer(408, "request_timeout", "the request's body came too slowly")
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class Wsgi:
     """A WSGI application, as an ASGI one; no body is ever held whole."""
 
-    def __init__(self, application: Application, threads: Threads) -> None:
+    def __init__(self, application: Application, threads: Threads, caller_timeout: float) -> None:
+        """Serve nobody yet.
+
+        Args:
+            application: answers, on threads.
+            threads: run it.
+            caller_timeout: seconds for which they wait for the caller of a request, as `Patience` has it.
+        """
         self._application = application
         self._threads = threads
+        self._caller_timeout = caller_timeout
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Serve one request on a thread."""
         scope = cast("HTTPScope", scope)  # this backend runs no lifespan
         caller = scope["state"]["mtls"].caller
-        response = Response()
+        patience = Patience(self._caller_timeout)
+        response = Response(patience)
 
         def leave(_: object) -> None:
             response.abandon()
             self._threads.withdraw(running, caller)
 
-        body = Body(receive, empty=not has_body(list(scope["headers"])))
+        body = Body(receive, patience, empty=not has_body(list(scope["headers"])))
         environ = environ_of(scope, io.BufferedReader(body))
         try:
             await body.begin()
@@ -47,6 +58,9 @@ class Wsgi:
             await running
         except CallerGoneError:
             pass
+        except SlowCallerError:
+            if not response.begun:
+                await TOO_SLOW.application(close=True)(scope, receive, send)
         finally:
             response.abandon()
 

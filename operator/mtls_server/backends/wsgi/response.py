@@ -8,6 +8,7 @@ from typing import Final
 
 from uvicorn._types import ASGISendCallable, ASGISendEvent
 
+from mtls_server.backends.wsgi.patience import Patience, SlowCallerError
 from mtls_server.http.fields import HOP_BY_HOP
 
 MAX_WAITING: Final = 16
@@ -24,14 +25,19 @@ class CallerGoneError(ConnectionError):
 class Response:
     """Takes what the application says (PEP 3333), and has it sent piece by piece."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: Patience) -> None:
+        """Say nothing yet; a thread waits with patience for the caller to take what it was sent."""
         self._loop = asyncio.get_running_loop()
+        self._patience = patience
+        self._being_sent = 0
+        """Bytes of the piece that the caller is taking."""
         self._waiting = asyncio.Queue[ASGISendEvent | None]()
         self._room = threading.Semaphore(MAX_WAITING)
         self.abandoned = False
         """Whether nobody awaits it any more."""
+        self.begun = False
+        """Whether its head is settled."""
         self._head: tuple[int, list[tuple[bytes, bytes]]] | None = None
-        self._begun = False
 
     # What the thread calls
 
@@ -45,7 +51,7 @@ class Response:
             ValueError: status or headers cannot be sent.
         """
         if exc_info is not None and exc_info[1] is not None:
-            if self._begun:
+            if self.begun:
                 raise exc_info[1].with_traceback(exc_info[2])
         elif self._head is not None:
             raise ValueError("start_response was called before, and there is no exc_info")
@@ -57,6 +63,7 @@ class Response:
 
         Raises:
             CallerGoneError: nobody reads it any more.
+            SlowCallerError: it takes the caller too long.
             TypeError: it is not made of bytes.
         """
         if not isinstance(piece, bytes):
@@ -73,11 +80,11 @@ class Response:
         self._put({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _begin(self) -> None:
-        if self._begun:
+        if self.begun:
             return
         if self._head is None:
             raise ValueError("the application returned without having called start_response")
-        self._begun = True
+        self.begun = True
         status, headers = self._head
         if not self._has_body():
             headers = [field for field in headers if field[0] != b"content-length"]
@@ -87,9 +94,12 @@ class Response:
         return self._head is not None and self._head[0] not in {204, 304}
 
     def _put(self, event: ASGISendEvent) -> None:
-        self._room.acquire()
+        with self._patience.waiting(self._being_sent) as seconds:
+            has_room = self._room.acquire(timeout=seconds)
         if self.abandoned:
             raise CallerGoneError("the caller left before its response was whole")
+        if not has_room:
+            raise SlowCallerError
         self._loop.call_soon_threadsafe(self._waiting.put_nowait, event)
 
     # What the event loop calls
@@ -97,7 +107,9 @@ class Response:
     async def send_to(self, send: ASGISendCallable) -> None:
         """Send what comes, until the end."""
         while (event := await self._waiting.get()) is not None:
+            self._being_sent = len(event["body"]) if event["type"] == "http.response.body" else 0
             await send(event)
+            self._patience.note(self._being_sent)
             self._room.release()
 
     def end(self, _: object = None) -> None:

@@ -234,6 +234,41 @@ def test_a_caller_that_leaves_amid_its_request_fails_the_application(world: Worl
         assert not program.logs.matching(level="error")
 
 
+@pytest.fixture(scope="module")
+def impatient(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """One thread, which waits a second for its caller."""
+    one = ("wsgi", HELLO, "--threads", "1", "--caller-timeout", "1")
+    with running(world, tmp_path_factory.mktemp("impatient"), *one) as program:
+        yield program
+
+
+def test_a_body_that_comes_byte_by_byte_keeps_no_thread(impatient: Program) -> None:
+    with impatient.connect() as connection:
+        connection.send(POST + b"Content-Length: 1000\r\n\r\n")
+        drips = threading.Event()
+
+        def drip() -> None:
+            with contextlib.suppress(OSError):
+                while not drips.wait(0.1):
+                    connection.send(b"x")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        answer = connection.answer()
+        drips.set()
+        dripping.join()
+    assert (answer.status, answer.reason) == (408, "request_timeout")
+    assert answer.headers["connection"] == "close"
+    assert impatient.get().status == 200
+
+
+def test_a_response_that_is_not_read_keeps_no_thread(impatient: Program) -> None:
+    with impatient.connect() as connection:
+        connection.send(b"GET /flood HTTP/1.1\r\nHost: orders\r\n\r\n")
+        connection.read_until(b"\r\n")
+        assert impatient.get().status == 200
+
+
 def test_an_application_that_is_stuck_does_not_outlast_the_grace(world: World, tmp_path: Path) -> None:
     with (
         running(world, tmp_path, "--grace", "0.5", "wsgi", HELLO) as program,

@@ -47,6 +47,12 @@ def endless(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     return Pieces()
 
 
+def flood(_environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    while True:
+        yield b"x" * 1024
+
+
 def no_content(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     start_response("204 No Content", [("Content-Length", "0")])
     return [b"never sent"]
@@ -106,6 +112,7 @@ PATHS: dict[str, Any] = {
         lines,
         echo,
         endless,
+        flood,
         no_content,
         written,
         replaced,
