@@ -11,6 +11,7 @@ from cryptography import x509
 
 from mtls_server.contract import POLICY, TRUST_ANCHORS
 from mtls_server.explain import Question, explain
+from mtls_server.files.certificates import read_certificates
 from mtls_server.files.checks import examine
 from mtls_server.files.delivery import load
 from mtls_server.files.faults import MaterialError
@@ -76,8 +77,8 @@ def _target(text: str) -> str:
 def _certificates(path: str) -> Sequence[x509.Certificate]:
     try:
         pem = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        return x509.load_pem_x509_certificates(pem)
+        return read_certificates(path, pem)
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{path} holds no certificates in PEM") from None
+    except MaterialError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

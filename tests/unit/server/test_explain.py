@@ -191,7 +191,7 @@ def test_files_that_cannot_serve_explain_nothing(
 
 
 @pytest.mark.parametrize(
-    ("contents", "sentence"), [(None, "cannot be read"), (b"x", "holds no certificates")]
+    ("contents", "sentence"), [(None, "cannot be read"), (b"x", "caller.pem does not hold PEM certificates")]
 )
 def test_a_certificate_that_cannot_be_read_is_misuse(
     certs: Path, capsys: pytest.CaptureFixture[str], contents: bytes | None, sentence: str
