@@ -95,6 +95,21 @@ def test_a_body_is_passed_on(program: Program, behind: Origin, framed: bytes, fi
     assert field in behind.last.fields
 
 
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_a_request_within_a_body_is_none(program: Program, behind: Origin, framing: str) -> None:
+    smuggled = b"GET /admin HTTP/1.1\r\nHost: orders\r\n\r\n"
+    framed = {
+        "length": b"Content-Length: %d\r\n\r\n%b" % (len(smuggled), smuggled),
+        "chunks": b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(smuggled), smuggled),
+    }
+    with program.connect() as connection:
+        connection.send(POST + framed[framing])
+        assert connection.answer().status == 200
+        assert connection.get("/next").status == 200
+    assert [request.line for request in behind.requests] == [b"POST / HTTP/1.1", b"GET /next HTTP/1.1"]
+    assert behind.requests[0].body == smuggled
+
+
 def test_a_body_that_is_coded_is_refused(program: Program, behind: Origin) -> None:
     with program.connect() as connection:
         connection.send(POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")
@@ -317,6 +332,49 @@ def test_a_server_that_does_not_answer_properly_is_a_bad_gateway(
         behind.answer()
         assert connection.get().status == 200
     program.logs.expect(event="upstream_failed", reason=reason)
+
+
+def test_a_request_may_follow_one_that_failed_amid_its_body(program: Program, behind: Origin) -> None:
+    def closes(visit: Visit) -> None:
+        visit.head()
+
+    behind.script = closes
+    with program.connect() as connection:
+        connection.send(POST + b"Content-Length: 5\r\n\r\nhel")
+        assert connection.answer().reason == "upstream_closed"
+        behind.answer()
+        connection.send(b"lo")
+        assert connection.get("/next").body == b"ok"
+    assert behind.last.line == b"GET /next HTTP/1.1"
+
+
+def test_a_server_of_http_1_0_is_asked_again_on_a_connection_that_it_keeps(
+    program: Program, behind: Origin
+) -> None:
+    behind.answer(b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok")
+    with program.connect() as connection:
+        assert [connection.get().body for _ in range(3)] == [b"ok"] * 3
+    assert behind.visits == 1
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+        b"HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\nevil!",
+        b"HTTP/1.1 304 No\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n",
+    ],
+)
+def test_what_follows_a_response_answers_no_other_request(
+    program: Program, behind: Origin, response: bytes
+) -> None:
+    behind.answer(response)
+    with program.connect() as first, program.connect() as second:
+        first.get()
+        behind.answer()
+        assert second.get().body == b"ok"
+        assert first.get().body == b"ok"
+    assert behind.visits == 2
 
 
 def test_a_server_that_is_silent_is_a_gateway_timeout(program: Program, behind: Origin) -> None:

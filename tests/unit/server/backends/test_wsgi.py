@@ -174,7 +174,10 @@ def test_responses_are_those_of_pep_3333(program: Program, path: str, status: in
             assert (answer.status, answer.body) == (status, body)
 
 
-@pytest.mark.parametrize("path", ["/fails", "/starts_never", "/starts_twice", "/says_text"])
+@pytest.mark.parametrize(
+    "path",
+    ["/fails", "/finds_nothing", "/exits", "/splits", "/starts_never", "/starts_twice", "/says_text"],
+)
 def test_an_application_that_fails_is_a_500(program: Program, path: str) -> None:
     assert program.get(path).status == 500
     assert program.get().status == 200

@@ -80,6 +80,19 @@ def fails_late(_environ: dict[str, Any], start_response: Any) -> Iterator[bytes]
     raise KeyError("in the application")
 
 
+def finds_nothing(_environ: dict[str, Any], _start_response: Any) -> Iterable[bytes]:
+    return [next(iter(()))]
+
+
+def exits(_environ: dict[str, Any], _start_response: Any) -> Iterable[bytes]:
+    raise SystemExit(3)
+
+
+def splits(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [("X-A", "b\r\nSet-Cookie: c")])
+    return [b"x"]
+
+
 def starts_never(_environ: dict[str, Any], _start_response: Any) -> Iterable[bytes]:
     return [b"x"]
 
@@ -118,6 +131,9 @@ PATHS: dict[str, Any] = {
         replaced,
         fails,
         fails_late,
+        finds_nothing,
+        exits,
+        splits,
         starts_never,
         starts_twice,
         says_text,
