@@ -12,40 +12,77 @@ class Batch:
     context in which the batch was made: they set no context variables.
     """
 
-    __slots__ = ("_calls", "_context", "_loop")
+    __slots__ = ("_context", "_loop", "_schedule", "calls")
 
-    def __init__(self) -> None:
+    def __init__(self, schedule: Callable[[], None] | None = None) -> None:
+        """Begin empty.
+
+        Args:
+            schedule: sees to it that `run` is called; without it, the event loop does.
+        """
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
-        self._calls: list[Callable[[], object]] = []
+        self._schedule = self._soon if schedule is None else schedule
+        self.calls: list[Callable[[], object]] = []
+        """What waits, in its order."""
 
     def add(self, call: Callable[[], object]) -> None:
         """Call it soon, after those that were added before."""
-        if not self._calls:
-            self._loop.call_soon(self._run, context=self._context)
-        self._calls.append(call)
+        if not self.calls:
+            self._schedule()
+        self.calls.append(call)
 
-    def _run(self) -> None:
-        calls, self._calls = self._calls, []
+    def run(self) -> None:
+        """Do all that waits, but not what this adds; what one raises is reported and takes no other along."""
+        calls, self.calls = self.calls, []
         for call in calls:
             try:
                 call()
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:  # noqa: BLE001 - reported as the loop reports its own callbacks
-                self._loop.call_exception_handler(
-                    {"message": f"Exception in callback {call!r}", "exception": error}
-                )
+                report(self._loop, call, error)
+
+    def _soon(self) -> None:
+        self._loop.call_soon(self.run, context=self._context)
 
 
 class Batches:
-    """One batch for each step in the life of a connection."""
+    """One batch for each step in the life of a connection, all done in this order in one callback."""
 
-    __slots__ = ("deliver", "end", "finish", "flush", "start")
+    __slots__ = ("_context", "_in_order", "_loop", "_scheduled", "deliver", "end", "finish", "flush", "start")
 
     def __init__(self) -> None:
-        self.start = Batch()
-        self.finish = Batch()
-        self.deliver = Batch()
-        self.flush = Batch()
-        self.end = Batch()
+        self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
+        self._scheduled = False
+        self.start = Batch(self._schedule)
+        self.finish = Batch(self._schedule)
+        self.deliver = Batch(self._schedule)
+        self.flush = Batch(self._schedule)
+        self.end = Batch(self._schedule)
+        self._in_order = (self.start, self.finish, self.deliver, self.flush, self.end)
+
+    def hold(self) -> None:
+        """Wait for `run`, which the caller promises, with all that is added."""
+        self._scheduled = True
+
+    def run(self) -> None:
+        """Do every step; what then waits for a step already done is done soon."""
+        for batch in self._in_order:
+            if batch.calls:
+                batch.run()
+        self._scheduled = False
+        for batch in self._in_order:
+            if batch.calls:
+                self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self.run, context=self._context)
+
+
+def report(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], error: BaseException) -> None:
+    """Report as the loop does what its own callbacks raise."""
+    loop.call_exception_handler({"message": f"Exception in callback {callback!r}", "exception": error})

@@ -9,6 +9,8 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+from mtls_server.tls.poller import Poller
+
 MAX_SECONDS: Final = 2.0
 CHUNK: Final = 1 << 16
 MAX_CHUNKS: Final = 64
@@ -31,23 +33,26 @@ class LingeringClose:
     response.
     """
 
-    __slots__ = ("_chunks", "_last", "_loop", "_released", "_timer")
+    __slots__ = ("_chunks", "_last", "_poller", "_released", "_timer")
 
-    def __init__(self, last: socket.socket, released: Callable[["LingeringClose"], None]) -> None:
-        """Take over a non-blocking socket; `released` is called when it is closed."""
-        self._loop = asyncio.get_running_loop()
+    def __init__(
+        self, last: socket.socket, poller: Poller, released: Callable[["LingeringClose"], None]
+    ) -> None:
+        """Take over a non-blocking socket that nobody watches; `released` is called when it is closed."""
+        loop = asyncio.get_running_loop()
+        self._poller = poller
         self._last = last
         self._released = released
         self._chunks = MAX_CHUNKS
-        self._timer = self._loop.call_later(MAX_SECONDS, self.abort)
+        self._timer = loop.call_later(MAX_SECONDS, self.abort)
         try:
             socket.socket.shutdown(last, socket.SHUT_WR)
         except OSError:
-            self._loop.call_soon(self.abort)
+            loop.call_soon(self.abort)
         else:
-            self._loop.add_reader(last, self._on_readable)
+            poller.add(last.fileno(), self._on_readable)
 
-    def _on_readable(self) -> None:
+    def _on_readable(self, _events: int) -> None:
         self._chunks -= 1
         if has_ended(self._last) or not self._chunks:
             self.abort()
@@ -57,6 +62,6 @@ class LingeringClose:
         if self._last.fileno() < 0:
             return
         self._timer.cancel()
-        self._loop.remove_reader(self._last)
+        self._poller.discard(self._last.fileno())
         self._last.close()
         self._released(self)

@@ -3,14 +3,13 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
-from functools import partial
 from math import inf
 from socket import IPPROTO_TCP, MSG_PEEK, TCP_QUICKACK, socket
 from time import perf_counter
 from typing import Protocol
 
 from mtls_server.tls.failures import SILENT, SLOW, ImpatientError
-from mtls_server.tls.reader import Reader
+from mtls_server.tls.poller import READABLE, WRITABLE, Poller
 
 
 class Generation(Protocol):
@@ -24,27 +23,34 @@ class Generation(Protocol):
         """Decide about a client whose handshake succeeded: DER, leaf first; no chain on a resumed session."""
 
 
+class Owner(Protocol):
+    """Is told how a handshake ended."""
+
+    def succeed(self, handshake: "Handshake", tls: ssl.SSLSocket) -> None:
+        """The client is authenticated; its descriptor is to be handed over."""
+
+    def fail(self, handshake: "Handshake", error: OSError) -> None:
+        """The connection is useless; OpenSSL has written its alert, if there is one to send."""
+
+
 class Handshake:
     """Waits for the client's first bytes, then shakes hands until done, failed or out of time.
-
-    Nothing happens before `start`, and whoever is told of the end does nothing at once either: while the same
-    is done for one connection after the other, the processor's caches serve it best.
 
     A client that connects and says nothing costs little more than a descriptor: the TLS state is made, and
     the generation chosen, when its first bytes arrive.
     """
 
     __slots__ = (
+        "_awaited",
         "_begun",
         "_current",
-        "_done",
-        "_failed",
-        "_loop",
+        "_owner",
+        "_poller",
+        "_tls",
         "_whole",
         "deadline",
         "generation",
         "peername",
-        "reader",
         "socket",
         "started",
     )
@@ -54,91 +60,80 @@ class Handshake:
         accepted: tuple[socket, object],
         patience: tuple[float, float],
         current: Callable[[], Generation],
-        done: Callable[["Handshake", ssl.SSLSocket], None],
-        failed: Callable[["Handshake", OSError], None],
+        poller: Poller,
+        owner: Owner,
     ) -> None:
         """Take over an accepted, non-blocking connection.
 
         Args:
-            accepted: socket and address; the socket passes on to whoever `done` or `failed` calls.
+            accepted: socket and address; the socket passes on to the owner in the end.
             patience: seconds until the first byte must have come, and until all is done, from which the
                 `deadline` follows.
             current: returns the generation in service.
-            done: the client is authenticated; whoever takes over is told by `reader` what the loop sees.
-            failed: the connection is useless; OpenSSL has written its alert, if there is one to send.
+            poller: of the listener.
+            owner: is told of the end.
         """
-        self._loop = asyncio.get_running_loop()
         self.socket, self.peername = accepted
         self._current = current
-        self._done = done
-        self._failed = failed
+        self._poller = poller
+        self._owner = owner
+        self._tls: ssl.SSLSocket
         self._begun = False
-        self.reader = Reader(self._end_silence)
+        self._awaited = READABLE
         self.started = perf_counter()
         first_byte, whole = patience
-        now = self._loop.time()
+        now = asyncio.get_running_loop().time()
         self._whole = now + whole
         self.deadline = now + min(first_byte, whole)
         """Loop time at which somebody else calls `expire`."""
+        poller.add(self.socket.fileno(), self._hear)
 
-    def start(self) -> None:
-        """Begin at once with a client that has spoken, as most have, else when it does."""
-        if self.socket.fileno() < 0:  # aborted meanwhile
-            return
-        try:
-            self.socket.recv(1, MSG_PEEK)
-        except BlockingIOError:
-            self._loop.add_reader(self.socket, self.reader)
-        except OSError as error:
-            self._stop()
-            self._failed(self, error)
-        else:
-            self._begin()
-
-    def _end_silence(self) -> None:
-        self._loop.remove_reader(self.socket)
-        self._begin()
+    def _hear(self, _events: int) -> None:
+        self._poller.batches.start.add(self._begin)
 
     def _begin(self) -> None:
-        """Make the TLS state; nothing is watched here, as `wrap_socket` closes what is useless already."""
+        """Make the TLS state and take the first step."""
+        descriptor = self.socket.fileno()
+        if descriptor < 0:  # aborted meanwhile
+            return
         self._begun = True
         self.deadline = self._whole
         self.generation = self._current()
         try:
-            tls = self.generation.context.wrap_socket(
+            self.socket = self._tls = self.generation.context.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
             )
-        except OSError as error:  # the peer is gone already
-            self.reader.tell_nobody()
-            self._failed(self, error)
+        except OSError as error:  # the peer is gone already, and the descriptor closed
+            self._poller.forget(descriptor)
+            self._owner.fail(self, error)
             return
-        self.socket = tls
-        self.reader.tell = partial(self._step, tls)
-        self._loop.add_reader(tls, self.reader)
-        self._step(tls)
+        self._poller.hand_over(descriptor, self._step)
+        self._step(READABLE)
 
-    def _step(self, tls: ssl.SSLSocket) -> None:
+    def _step(self, _events: int) -> None:
         try:
-            tls.do_handshake()
+            self._tls.do_handshake()
             # The server says nothing more, and the client's request may wait for the ACK of its Finished.
-            tls.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1)
+            self._tls.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1)
         except ssl.SSLWantReadError:
-            return
+            self._await(READABLE)
         except ssl.SSLWantWriteError:
-            self._loop.remove_reader(tls)
-            self._loop.add_writer(tls, self._continue, tls)
+            self._await(WRITABLE)
         except OSError as error:
             self._stop()
-            self._failed(self, error)
+            self._owner.fail(self, error)
         else:
-            self.reader.tell_nobody()
             self.deadline = inf
-            self._done(self, tls)
+            self._poller.batches.finish.add(self._finish)
 
-    def _continue(self, tls: ssl.SSLSocket) -> None:
-        self._loop.remove_writer(tls)
-        self._loop.add_reader(tls, self.reader)
-        self._step(tls)
+    def _await(self, events: int) -> None:
+        if events != self._awaited:
+            self._awaited = events
+            self._poller.watch(self._tls.fileno(), events, self._step)
+
+    def _finish(self) -> None:
+        if self._tls.fileno() >= 0:  # not aborted meanwhile
+            self._owner.succeed(self, self._tls)
 
     def is_delayed_by_client(self, hello_seconds: float, whole_seconds: float) -> bool:
         """Tell whether the client has taken too long, and not a busy loop that has yet to notice its bytes.
@@ -163,17 +158,15 @@ class Handshake:
     def make_room(self) -> None:
         """Fail: the client delays others."""
         self._stop()
-        self._failed(self, ImpatientError(SLOW if self._begun else SILENT))
+        self._owner.fail(self, ImpatientError(SLOW if self._begun else SILENT))
 
     def expire(self) -> None:
         """Fail with ImpatientError or TimeoutError: the client took too long."""
         self._stop()
-        self._failed(self, TimeoutError() if self._begun else ImpatientError(SILENT))
+        self._owner.fail(self, TimeoutError() if self._begun else ImpatientError(SILENT))
 
     def _stop(self) -> None:
-        self._loop.remove_reader(self.socket)
-        self._loop.remove_writer(self.socket)
-        self.reader.tell_nobody()
+        self._poller.discard(self.socket.fileno())
 
     def abort(self) -> None:
         """Close now, telling nobody."""

@@ -1,29 +1,22 @@
 """Accepts connections, bounds their number, and leads each from handshake to transport to close."""
 
 import asyncio
-import errno
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import islice
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Protocol
 
-from mtls_server.tls.batch import Batches
+from mtls_server.tls.acceptor import Acceptor
 from mtls_server.tls.closing import LingeringClose, has_ended
+from mtls_server.tls.crowd import Crowd
 from mtls_server.tls.failures import Presented, explain, read_presented
 from mtls_server.tls.handshake import Generation, Handshake
 from mtls_server.tls.observer import Observer
 from mtls_server.tls.patience import Patience
+from mtls_server.tls.poller import Poller
 from mtls_server.tls.sockets import Limits
 from mtls_server.tls.transport import TlsTransport
-
-ACCEPTS_PER_PASS: Final = 16
-"""So that a rush of new clients does not keep the connected ones waiting."""
-DROPS_PER_PASS: Final = 16
-SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-SHORTAGE_SECONDS: Final = 1.0
 
 
 class Follower(Protocol):
@@ -40,7 +33,7 @@ class Listener:
     """All connections of one port.
 
     At a limit nothing more is accepted: new clients wait in the kernel's backlog, until one goes. Those that
-    are slow to shake hands are made to; by their own delay, since behind a NAT many share an address.
+    are slow to shake hands are made to.
     """
 
     def __init__(
@@ -60,22 +53,18 @@ class Listener:
             protocol_factory: makes the protocol of an authenticated connection.
             observer: logs and counts.
         """
-        self._loop = asyncio.get_running_loop()
-        self._sockets = sockets
         self._limits = limits
         self._current = current
         self._protocol_factory = protocol_factory
         self._observer = observer
+        self._poller = Poller()
+        self._acceptor = Acceptor(sockets, self._poller, self._shake_hands, observer.accepting_paused)
         self._handshakes: set[Handshake] = set()
         self._patience = Patience(self._handshakes)
-        self._batches = Batches()
+        self._crowd = Crowd(self._handshakes, limits, lambda: not self.accepting)
         self._transports: set[TlsTransport] = set()
         self._followers: list[Follower] = []
         self._closing: set[LingeringClose] = set()
-        self._accepting = False
-        self._shortage: asyncio.TimerHandle | None = None
-        self._crowd: asyncio.TimerHandle | None = None
-        self._sweeper = self._loop.call_later(limits.sweep_seconds, self._sweep)
         self._adjust()
 
     @property
@@ -91,7 +80,7 @@ class Listener:
     @property
     def accepting(self) -> bool:
         """Whether new clients are taken at this moment."""
-        return self._accepting
+        return self._acceptor.accepting
 
     def follow(self, follower: Follower) -> None:
         """Tell somebody of every connection from now on."""
@@ -99,14 +88,8 @@ class Listener:
 
     def stop_accepting(self) -> None:
         """Close the listening sockets; connections go on."""
-        sockets, self._sockets = self._sockets, ()
-        for timer in (self._shortage, self._crowd):
-            if timer is not None:
-                timer.cancel()
-        for one in sockets:
-            self._loop.remove_reader(one)
-            one.close()
-        self._accepting = False
+        self._crowd.stop()
+        self._acceptor.stop()
 
     def abort_handshakes(self) -> None:
         """Close the connections of clients that have not authenticated themselves."""
@@ -118,96 +101,29 @@ class Listener:
 
     def abort(self) -> None:
         """Close everything now."""
-        self._sweeper.cancel()
         self.stop_accepting()
         self.abort_handshakes()
         open_still: list[TlsTransport | LingeringClose] = [*self._transports, *self._closing]
         for connection in open_still:
             connection.abort()
-
-    def _sweep(self) -> None:
-        for transport in self._transports:
-            transport.end_if_dead()
-        self._sweeper = self._loop.call_later(self._limits.sweep_seconds, self._sweep)
+        self._poller.close()
 
     def _adjust(self) -> None:
         """Accept if, and only if, there is room."""
-        room = (
-            self._shortage is None
-            and len(self._handshakes) < self._limits.handshakes
-            and self.connections < self._limits.connections
-        )
-        if not room and self._crowd is None and self._sockets and self._handshakes:
-            self._crowd = self._loop.call_later(self._limits.crowded_hello_seconds, self._drop_slow)
-        if room == self._accepting:
-            return
-        self._accepting = room and bool(self._sockets)
-        for one in self._sockets:
-            if room:
-                self._loop.add_reader(one, self._accept, one)
-            else:
-                self._loop.remove_reader(one)
-
-    def _accept(self, listening: socket.socket) -> None:
-        for _ in range(ACCEPTS_PER_PASS):
-            if not self._accepting:
-                return
-            try:
-                accepted, address = listening.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:  # else the client is gone already: accept(2), "Error handling"
-                if error.errno in SHORTAGES:
-                    self._pause(error)
-            else:
-                accepted.settimeout(0)
-                self._shake_hands(accepted, address)
-
-    def _pause(self, error: OSError) -> None:
-        self._observer.accepting_paused(error.strerror or str(error))
-        self._shortage = self._loop.call_later(SHORTAGE_SECONDS, self._resume)
-        self._adjust()
-
-    def _resume(self) -> None:
-        self._shortage = None
-        self._adjust()
-
-    def _drop_slow(self) -> None:
-        """Where there is still no room, end the handshakes that their clients delay."""
-        self._crowd = None
-        if not self._accepting:
-            self._drop_some()
-
-    def _drop_some(self) -> None:
-        patience = self._limits.crowded_hello_seconds, self._limits.crowded_handshake_seconds
-        delayed = (one for one in self._handshakes if one.is_delayed_by_client(*patience))
-        dropped = list(islice(delayed, DROPS_PER_PASS))
-        for handshake in dropped:
-            handshake.make_room()
-        if dropped and self._sockets:
-            self._loop.call_soon(self._drop_some)
-        else:
-            self._adjust()
+        room = len(self._handshakes) < self._limits.handshakes and self.connections < self._limits.connections
+        self._acceptor.accept_if(room=room)
+        if not room and not self._acceptor.stopped:
+            self._crowd.notice()
 
     def _shake_hands(self, accepted: socket.socket, address: object) -> None:
-        handshake = Handshake(
-            (accepted, address),
-            (self._limits.first_byte_seconds, self._limits.handshake_seconds),
-            self._current,
-            self._finish,
-            self._fail,
-        )
+        patience = self._limits.first_byte_seconds, self._limits.handshake_seconds
+        handshake = Handshake((accepted, address), patience, self._current, self._poller, self)
         self._handshakes.add(handshake)
         self._patience.bear(handshake.deadline)
-        self._batches.start.add(handshake.start)
         self._adjust()
 
-    def _finish(self, handshake: Handshake, tls: ssl.SSLSocket) -> None:
-        self._batches.finish.add(partial(self._succeed, handshake, tls))
-
-    def _succeed(self, handshake: Handshake, tls: ssl.SSLSocket) -> None:
-        if handshake not in self._handshakes:  # aborted meanwhile
-            return
+    def succeed(self, handshake: Handshake, tls: ssl.SSLSocket) -> None:
+        """Lead a client that is authenticated to its protocol."""
         self._handshakes.discard(handshake)
         try:
             transport = self._make_transport(handshake, tls)
@@ -219,7 +135,7 @@ class Listener:
             follower.add(transport)
         self._observer.handshake_done(tls.version() or "", perf_counter() - handshake.started)
         self._observer.connection_opened()
-        transport.start(handshake.reader)
+        transport.start()
         self._adjust()
 
     def _make_transport(self, handshake: Handshake, tls: ssl.SSLSocket) -> TlsTransport:
@@ -227,9 +143,10 @@ class Listener:
         leaf = chain[0] if chain else tls.getpeercert(binary_form=True)
         peer = handshake.generation.judge(leaf or b"", chain)
         extra = {"peername": handshake.peername, "mtls_peer": peer}
-        return TlsTransport(tls, self._protocol_factory(), extra, self._batches, self._lose)
+        return TlsTransport(tls, self._protocol_factory(), extra, self._poller, self._lose)
 
-    def _fail(self, handshake: Handshake, error: OSError) -> None:
+    def fail(self, handshake: Handshake, error: OSError) -> None:
+        """Say why a client was refused, and close."""
         self._handshakes.discard(handshake)
         tls = handshake.socket
         self._observer.handshake_failed(
@@ -252,8 +169,8 @@ class Listener:
         self._close(tls, linger=linger)
 
     def _close(self, last: socket.socket, *, linger: bool) -> None:
-        if linger and not has_ended(last):
-            self._closing.add(LingeringClose(last, self._released))
+        if linger and not self._poller.closed and not has_ended(last):
+            self._closing.add(LingeringClose(last, self._poller, self._released))
         else:
             last.close()
         self._adjust()

@@ -26,8 +26,6 @@ class Limits:
     """How long a handshake may take while others wait."""
     stalled_seconds: float = 60.0
     """How long a client may leave sent data without acknowledgement, or its window shut."""
-    sweep_seconds: float = 5.0
-    """How often connections are looked for that the kernel has given up."""
 
 
 def bind(host: str | None, port: int, limits: Limits) -> list[socket.socket]:

@@ -1,23 +1,17 @@
 """An asyncio transport over an `ssl.SSLSocket`, instead of a second TLS state machine beside OpenSSL's."""
 
 import asyncio
-import errno
-import os
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from socket import IPPROTO_TCP, TCP_INFO
 from typing import Final, Protocol
 
-from mtls_server.tls.batch import Batches
-from mtls_server.tls.flow import FlowControl
-from mtls_server.tls.reader import Reader
-from mtls_server.tls.readiness import Blocked, Call, next_calls
+from mtls_server.tls.driven import Driven
+from mtls_server.tls.poller import READABLE, Poller
+from mtls_server.tls.readiness import Blocked
 
 MAX_RECORD: Final = 1 << 14
 """The most plaintext in one record (RFC 8446 §5.1): a `recv` of this size leaves nothing in OpenSSL."""
 MAX_SEND: Final = 1 << 16
-TCP_CLOSE: Final = b"\x07"
-"""The first byte of the kernel's ``struct tcp_info``, its state, after RST or a timeout."""
 
 _ASKED: Final[Mapping[str, Callable[[ssl.SSLSocket], object]]] = {
     "cipher": ssl.SSLSocket.cipher,
@@ -44,7 +38,7 @@ class Lost(Protocol):
         """
 
 
-class TlsTransport(FlowControl):
+class TlsTransport(Driven):
     """The connection of an authenticated client.
 
     Writes of one pass of the event loop leave in one `send`. A `send` takes all or nothing, and is
@@ -55,31 +49,14 @@ class TlsTransport(FlowControl):
     another client's, and OpenSSL's object may pass plaintext.
     """
 
-    __slots__ = (
-        "_batches",
-        "_blocked",
-        "_closing",
-        "_eof",
-        "_error",
-        "_flush_scheduled",
-        "_linger",
-        "_loop",
-        "_lost",
-        "_paused",
-        "_released",
-        "_tls",
-        "_undelivered",
-        "_when_readable",
-        "_when_writable",
-        "has_received",
-    )
+    __slots__ = ("_eof", "_error", "_linger", "_lost", "_paused", "_undelivered", "has_received")
 
     def __init__(
         self,
         tls: ssl.SSLSocket,
         protocol: asyncio.Protocol,
         extra: Mapping[str, object],
-        batches: Batches,
+        poller: Poller,
         lost: Lost,
     ) -> None:
         """Take over a socket whose handshake is done; `start` begins.
@@ -88,36 +65,22 @@ class TlsTransport(FlowControl):
             tls: non-blocking, made with ``suppress_ragged_eofs=False``.
             protocol: is given the connection.
             extra: what `get_extra_info` answers beyond what the socket knows.
-            batches: of the listener.
+            poller: tells already when the socket is readable.
             lost: called once, after the protocol's ``connection_lost``.
         """
-        super().__init__(protocol, {**extra, "socket": tls, "ssl_object": tls, "sslcontext": tls.context})
-        self._loop = asyncio.get_running_loop()
-        self._tls = tls
-        self._batches = batches
+        known = {**extra, "socket": tls, "ssl_object": tls, "sslcontext": tls.context}
+        super().__init__(tls, protocol, known, poller)
         self._lost = lost
-        self._blocked = Blocked.NO
-        self._when_readable: Call | None = None
-        self._when_writable: Call | None = None
-        self._flush_scheduled = False
         self._paused = False
         self._undelivered = b""
         self._eof = False
-        self._closing = False
-        self._released = False
         self.has_received = False
         """Whether the client has sent anything yet."""
 
-    def start(self, reader: Reader) -> None:
-        """Begin to read, and give the protocol its connection.
-
-        Args:
-            reader: is told by the loop already when the socket is readable.
-        """
-        reader.tell = self._receive
-        self._when_readable = Call.RECEIVE
+    def start(self) -> None:
+        """Begin to read, and give the protocol its connection."""
+        self._begin_to_read()
         self._tell(self._protocol.connection_made, self)
-        self.end_if_dead()
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         """Answer as asyncio's transports do."""
@@ -145,10 +108,10 @@ class TlsTransport(FlowControl):
         """Pass data to the protocol again."""
         self._paused = False
         if self._undelivered:
-            self._batches.deliver.add(self._deliver)
+            self._poller.batches.deliver.add(self._deliver)
         self._watch()
 
-    def _receive(self) -> None:
+    def _receive(self, _events: int = READABLE) -> None:
         """Decrypt, and deliver in a step of its own, after this has been done for other connections."""
         if self._undelivered:
             return
@@ -166,7 +129,7 @@ class TlsTransport(FlowControl):
             if data and not self._closing:
                 self.has_received = True
                 self._undelivered = data
-                self._batches.deliver.add(self._deliver)
+                self._poller.batches.deliver.add(self._deliver)
             elif not self._closing:
                 self._receive_eof()
 
@@ -210,7 +173,7 @@ class TlsTransport(FlowControl):
     def _schedule_flush(self) -> None:
         if not self._flush_scheduled and self._when_writable is None and self._blocked is Blocked.NO:
             self._flush_scheduled = True
-            self._batches.flush.add(self._flush)
+            self._poller.batches.flush.add(self._flush)
 
     def _flush(self) -> None:
         self._flush_scheduled = False
@@ -262,15 +225,6 @@ class TlsTransport(FlowControl):
         """Close at once; the peer sees a stream cut off."""
         self._release(None, linger=False)
 
-    def end_if_dead(self) -> None:
-        """End a connection that the kernel has given up.
-
-        libuv tells of an error once and goes deaf to the descriptor, perhaps in the handshake, or before all
-        that had arrived was read; and while reading is paused nobody tells at all.
-        """
-        if not self._released and self._tls.getsockopt(IPPROTO_TCP, TCP_INFO, 1) == TCP_CLOSE:
-            self._fail(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
-
     def _say_goodbye(self) -> None:
         """Send close_notify.
 
@@ -296,51 +250,12 @@ class TlsTransport(FlowControl):
         self._closing = self._released = True
         self._buffer.clear()
         self._undelivered = b""
-        self._watch()
+        self._stop_waiting()
         self._error, self._linger = error, linger
-        self._batches.end.add(self._end)
+        self._poller.batches.end.add(self._end)
 
     def _end(self) -> None:
         try:
             self._protocol.connection_lost(self._error)
         finally:
             self._lost(self, self._tls, self._error, linger=self._linger)
-
-    # What all share
-
-    def _tell(self, hook: Callable[..., object], *args: object) -> object:
-        """Call the protocol; the loop reports what it raises, and the connection is useless then."""
-        try:
-            return hook(*args)
-        except BaseException:
-            self.abort()
-            raise
-
-    def _block(self, blocked: Blocked) -> None:
-        if self._blocked is not blocked:
-            self._blocked = blocked
-            self._watch()
-
-    def _watch(self) -> None:
-        """Wait for exactly what the next step needs."""
-        writing = bool(self._buffer or self._closing) and not self._flush_scheduled
-        readable, writable = (
-            (None, None)
-            if self._released
-            else next_calls(self._blocked, reading=self.is_reading(), writing=writing)
-        )
-        if readable is not self._when_readable:
-            self._when_readable = readable
-            if readable is None:
-                self._loop.remove_reader(self._tls)
-            else:
-                self._loop.add_reader(self._tls, self._method(readable))
-        if writable is not self._when_writable:
-            self._when_writable = writable
-            if writable is None:
-                self._loop.remove_writer(self._tls)
-            else:
-                self._loop.add_writer(self._tls, self._method(writable))
-
-    def _method(self, call: Call) -> Callable[[], None]:
-        return self._receive if call is Call.RECEIVE else self._flush

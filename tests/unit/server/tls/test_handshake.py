@@ -13,7 +13,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from mtls_server.files.context import TlsSettings
 from mtls_server.files.material import Peer
 from mtls_server.tls.sockets import Limits
-from mtls_server.tls.transport import TCP_CLOSE
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
 from tests.unit.server.tls.conftest import Serve
@@ -30,6 +29,8 @@ from tests.unit.server.tls.harness import (
 
 TLS_1_2 = ssl.TLSVersion.TLSv1_2
 HOUR = timedelta(hours=1)
+TCP_CLOSE = b"\x07"
+"""The first byte of the kernel's ``struct tcp_info``, its state, after RST or a timeout."""
 
 
 def exchange(server: TlsServer, context: ssl.SSLContext) -> None:
