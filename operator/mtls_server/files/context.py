@@ -19,7 +19,11 @@ class TlsSettings:
 
 
 def server_context(
-    certificate: bytes, private_key: bytes, anchors: bytes, settings: TlsSettings
+    certificate: bytes,
+    private_key: bytes,
+    anchors: bytes,
+    settings: TlsSettings,
+    pause: Callable[[], None] = lambda: None,
 ) -> ssl.SSLContext:
     """Make a fresh context: a changed one would keep dropped anchors, and a failed change would break it.
 
@@ -33,6 +37,7 @@ def server_context(
         private_key: PEM.
         anchors: DER of the only certificates that may end a client's chain.
         settings: of the protocol.
+        pause: called between the steps.
 
     Raises:
         MaterialError: OpenSSL refuses them, or they cannot be given to it now.
@@ -48,8 +53,10 @@ def server_context(
     if settings.minimum_version is ssl.TLSVersion.TLSv1_3:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     context.set_alpn_protocols(["http/1.1"])
+    pause()
     try:
         _load_key_pair(context, certificate + b"\n" + private_key)
+        pause()
         context.load_verify_locations(cadata=anchors)
     except ssl.SSLError as error:
         raise MaterialError(Fault.TLS, f"OpenSSL refuses the files: {_words(error)}") from None
@@ -86,6 +93,7 @@ def prove(context: ssl.SSLContext, pause: Callable[[], None] = lambda: None) -> 
     server = context.wrap_bio(to_server, to_client, server_side=True)
     try:
         _step(client)
+        pause()
         _step(server)
         pause()
         client.do_handshake()

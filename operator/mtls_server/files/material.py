@@ -152,7 +152,7 @@ def build(
         number: counts generations.
         settings: of the protocol.
         clock: seconds since the epoch.
-        pause: called between the steps, each of which takes a processor for a millisecond.
+        pause: called between the steps, each of which takes a processor for less than half a millisecond.
 
     Raises:
         NotYetValidError: good files, too early.
@@ -161,7 +161,7 @@ def build(
     material = examine(files, datetime.fromtimestamp(clock(), UTC), x509_strict=settings.x509_strict)
     leaf, anchors = material.leaf, material.anchors
     pause()
-    context = server_context(files[CERTIFICATE], files[PRIVATE_KEY], anchors.der, settings)
+    context = server_context(files[CERTIFICATE], files[PRIVATE_KEY], anchors.der, settings, pause)
     pause()
     prove(context, pause)
     return Generation(
