@@ -1,14 +1,9 @@
-"""What is measured: load with connections kept or new, memory of idle connections, reloads under load."""
+"""What is measured: load with connections kept or new, and memory of idle connections."""
 
-import json
 import shutil
 import subprocess
 import sys
-import threading
-import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +11,11 @@ from statistics import median
 
 import msgspec
 
-from tests.bench.processes import CLIENT_CORE, PATIENCE_SECONDS, Process, pinned
+from tests.bench.processes import CLIENT_CORE, Process, pinned
 
 HERE = Path(__file__).parent
 KEEP_ALIVE, HANDSHAKE = "keep-alive", "handshake"
 MODES = (KEEP_ALIVE, HANDSHAKE)
-RELOAD_SECONDS = 0.06
-"""A delivery takes at least so long to serve, so nobody need ask before."""
 
 
 class Report(msgspec.Struct):
@@ -142,101 +135,3 @@ def measure_memory(client: LoadClient, server: Process, connections: int) -> flo
     before = server.resident_kib()
     with client.held(server.port, connections):
         return (server.resident_kib() - before) / connections
-
-
-@dataclass(frozen=True)
-class Reloads:
-    """What clients saw while the files were replaced again and again, and while they were not."""
-
-    count: int
-    errors: int
-    seconds: float
-    without: Mapping[str, float]
-    """99th percentile in milliseconds by mode."""
-    during: Mapping[str, float]
-
-
-def measure_reloads(
-    client: LoadClient, port: int, count: int, deliver: Callable[[int], None], slice_seconds: float = 3.0
-) -> Reloads:
-    """Replace the files under load, the next time when the last delivery serves; half of the time do not.
-
-    Slices with and without reloads take turns, so what else the machine does falls on both; so do the
-    questions which generation serves.
-
-    Args:
-        client: puts both kinds of load on the server at once.
-        port: the server's; its admin port is the next.
-        count: of reloads, at least.
-        deliver: mounts new files; takes the number of the delivery.
-        slice_seconds: how long the clients run before their reports are read.
-    """
-    first = _generation(port)
-    quiet, busy = [], []
-    while _generation(port) < first + count:
-        with _repeating(lambda: _await_generation(port, 0)):
-            quiet.append(_both(client, port, slice_seconds))
-        with _repeating(lambda: _reload(port, deliver)):
-            busy.append(_both(client, port, slice_seconds))
-    return Reloads(
-        count=_generation(port) - first,
-        errors=sum(report.errors for reports in (*quiet, *busy) for report in reports.values()),
-        seconds=slice_seconds * len(busy),
-        without=_p99(quiet),
-        during=_p99(busy),
-    )
-
-
-def _reload(port: int, deliver: Callable[[int], None]) -> None:
-    number = _generation(port) + 1
-    deliver(number)
-    _await_generation(port, number)
-
-
-@contextmanager
-def _repeating(action: Callable[[], None]) -> Iterator[None]:
-    enough = threading.Event()
-
-    def repeat() -> None:
-        while not enough.is_set():
-            action()
-
-    with ThreadPoolExecutor(1) as pool:
-        repeated = pool.submit(repeat)
-        try:
-            yield
-        finally:
-            enough.set()
-    repeated.result()
-
-
-def _both(client: LoadClient, port: int, seconds: float) -> dict[str, Report]:
-    reports: dict[str, Report] = {}
-    threads = [
-        threading.Thread(target=lambda mode=mode: reports.update({mode: client.load(port, mode, seconds, 4)}))
-        for mode in MODES
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return reports
-
-
-def _p99(slices: Sequence[Mapping[str, Report]]) -> dict[str, float]:
-    return {mode: median(reports[mode].p99 for reports in slices) * 1e3 for mode in MODES}
-
-
-def _await_generation(port: int, number: int) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    time.sleep(RELOAD_SECONDS)
-    while _generation(port) < number:
-        if time.monotonic() > deadline:
-            sys.exit(f"generation {number} did not come to serve")
-        time.sleep(0.01)
-
-
-def _generation(port: int) -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port + 1}/state", timeout=10) as answer:
-        number: int = json.load(answer)["generation"]
-    return number

@@ -5,8 +5,9 @@ from html import escape
 from statistics import median
 
 from tests.bench.contenders import BARE, OURS, RIVALS
-from tests.bench.measure import HANDSHAKE, KEEP_ALIVE, MODES, Reloads, Result
+from tests.bench.measure import HANDSHAKE, KEEP_ALIVE, MODES, Result
 from tests.bench.processes import ROOT
+from tests.bench.reloads import Reloads
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PLOT = ROOT / "docs" / "images" / "benchmarks.svg"
@@ -61,12 +62,14 @@ def _ratios(results: Sequence[Result]) -> str:
 
 
 def _reloads(reloads: Reloads) -> str:
-    p99 = "; ".join(
-        f"{mode} p99 {reloads.without[mode]:.1f} ms without, {reloads.during[mode]:.1f} ms during"
-        for mode in MODES
+    lines = [["p99 ms, median (quartiles)", *MODES]]
+    for words, found in (("as many deliveries beside", reloads.without), ("reloads", reloads.during)):
+        quartiles = [found[mode] for mode in MODES]
+        lines.append([words, *(f"{mid:.2f} ({low:.2f} to {high:.2f})" for low, mid, high in quartiles)])
+    head = (
+        f"{reloads.count:,} reloads under load in {reloads.seconds:.0f} s: {reloads.errors} failed requests"
     )
-    failed = f"{reloads.errors} failed requests"
-    return f"{reloads.count:,} reloads under load in {reloads.seconds:.0f} s: {failed}; {p99}."
+    return f"{head}; {reloads.slices} slices of either kind:\n\n{table(lines)}"
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:

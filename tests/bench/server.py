@@ -6,6 +6,7 @@ machine does falls on all of them. All answer with the same facts, as JSON, unde
 
 import argparse
 import contextlib
+import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,9 @@ from pathlib import Path
 import msgspec
 
 from mtls_server.contract import Route
-from tests.bench import measure, options, report
+from tests.bench import measure, options, reloads, report
 from tests.bench.contenders import OURS, Contender, Place, contenders, ours, plain
-from tests.bench.processes import free_port, running
+from tests.bench.processes import CLIENT_CORE, free_port, running
 from tests.unit.server import kubelet, pki
 
 WARM_UP_SECONDS = 0.3
@@ -37,12 +38,10 @@ def main() -> None:
         results = [measure.Result(one.name) for one in entrants]
         _measure_memory(client, entrants, results, given.idle)
         _measure_load(client, entrants, results, given)
-        reloads = None
-        if given.reloads:
-            reloads = _measure_reloads(client, place, deliveries, given.reloads)
-    print(report.markdown(results, reloads))
+        reloaded = _measure_reloads(client, place, deliveries, given.reloads) if given.reloads else None
+    print(report.markdown(results, reloaded))
     if given.write:
-        report.insert(report.markdown(results, reloads))
+        report.insert(report.markdown(results, reloaded))
         report.PLOT.write_text(report.plot(results))
 
 
@@ -112,19 +111,17 @@ def _measure_load(
 
 
 def _measure_reloads(
-    client: measure.LoadClient,
-    place: Place,
-    deliveries: Sequence[Mapping[str, bytes]],
-    count: int,
-) -> measure.Reloads:
-    _say(f"{count} reloads")
-    mounted, port = place.directory / "mounted", free_port()
-    kubelet.deliver(mounted, deliveries[0])
-    entrant = ours(replace(place, directory=mounted), "identity")
-    with running(OURS, entrant.command(port), port):
-        return measure.measure_reloads(
-            client, port, count, lambda number: kubelet.deliver(mounted, deliveries[number % ROTATED])
-        )
+    client: measure.LoadClient, place: Place, deliveries: Sequence[Mapping[str, bytes]], wanted: int
+) -> reloads.Reloads:
+    """Mount in memory, as kubelet mounts Secrets: journals of a disk would keep both cores busy."""
+    _say(f"{wanted} reloads")
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        mounted, port = Path(memory) / "mounted", free_port()
+        kubelet.deliver(mounted, deliveries[0])
+        entrant = ours(replace(place, directory=mounted), "identity")
+        with running(OURS, entrant.command(port), port):
+            return reloads.measure_reloads(client, port, mounted, deliveries, wanted)
 
 
 def _say(progress: str) -> None:
