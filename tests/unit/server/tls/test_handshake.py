@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from statistics import median
+from typing import ClassVar
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mtls_server.files.context import TlsSettings
 from mtls_server.files.material import Peer
+from mtls_server.tls.failures import RESET
 from mtls_server.tls.sockets import Limits
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
@@ -236,6 +238,68 @@ def test_a_handshake_may_come_byte_by_byte(serve: Serve, world: World, billing: 
     client.send(b"hello")
     assert client.receive(5) == b"hello"
     client.raw.close()
+
+
+class Blocked(ssl.SSLSocket):
+    """The server's socket, whose buffer is full at first."""
+
+    refusals: ClassVar[int]
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as the parent's
+        if type(self).refusals:
+            type(self).refusals -= 1
+            raise ssl.SSLWantWriteError
+        super().do_handshake(block)
+
+
+def test_a_handshake_that_must_write_first_goes_on_when_it_can(
+    serve: Serve, world: World, billing: pki.Issued
+) -> None:
+    generation = world.generation()
+    generation.context.sslsocket_class = Blocked
+    Blocked.refusals = 3
+    server = serve(generation=generation)
+    with connect(server, client_context(world.server_authority, billing)) as tls:
+        tls.sendall(b"hello")
+        assert receive(tls, 5) == b"hello"
+    assert Blocked.refusals == 0
+
+
+def test_what_follows_the_handshake_in_one_piece_is_heard(
+    serve: Serve, world: World, billing: pki.Issued
+) -> None:
+    server = serve()
+    client = ByteClient(server, client_context(world.server_authority, billing))
+    with pytest.raises(ssl.SSLWantReadError):
+        client.tls.do_handshake()
+    client.push()
+    client.pull()
+    client.tls.do_handshake()
+    client.tls.write(b"hello")
+    client.push()
+    assert client.receive(5) == b"hello"
+    client.raw.close()
+
+
+def test_who_resets_right_after_its_last_word_is_lost_once(
+    serve: Serve, world: World, billing: pki.Issued
+) -> None:
+    """Whether the server has noticed by the end of the handshake, or later, is left to chance."""
+    server = serve()
+    context = client_context(world.server_authority, billing)
+    for _ in range(20):
+        client = ByteClient(server, context)
+        with pytest.raises(ssl.SSLWantReadError):
+            client.tls.do_handshake()
+        client.push()
+        client.pull()
+        client.tls.do_handshake()
+        client.push()
+        reset(client.raw)
+    eventually(lambda: len(server.log.failures) + server.log.closed == 20)
+    assert server.log.opened == server.log.closed
+    assert {failure.reason for failure in server.log.failures} <= {RESET}
+    eventually(lambda: server.listener.connections == 0)
 
 
 def test_an_admitted_client_is_judged_and_described(serve: Serve, world: World, billing: pki.Issued) -> None:

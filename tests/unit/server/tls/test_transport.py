@@ -448,6 +448,41 @@ def test_abort_cuts_the_stream_off(serve: Serve, context: ssl.SSLContext) -> Non
     eventually(lambda: recorder.lost == [None])
 
 
+@pytest.mark.parametrize("reading", [True, False])
+def test_abort_amid_a_pending_send_ends_at_once(
+    serve: Serve, spy: Generation, context: ssl.SSLContext, *, reading: bool
+) -> None:
+    server = serve(Recorder, generation=spy)
+    with connect(server, context, dial(server, receive_buffer=SMALL)):
+        recorder = server.protocol()
+        narrow(recorder.transport)
+        if not reading:
+            server.call(recorder.transport.pause_reading)
+        server.call(recorder.transport.write, bytes(MIB))
+        eventually(lambda: Spy.calls and Spy.calls[-1][0] == "send pending")
+        server.call(recorder.transport.abort)
+        eventually(lambda: recorder.lost == [None])
+        eventually(lambda: server.listener.connections == 0)
+
+
+@pytest.mark.parametrize("closing", [True, False])
+def test_a_reset_amid_a_pending_send_is_an_abort(
+    serve: Serve, spy: Generation, context: ssl.SSLContext, *, closing: bool
+) -> None:
+    server = serve(Recorder, generation=spy)
+    client = connect(server, context, dial(server, receive_buffer=SMALL))
+    recorder = server.protocol()
+    narrow(recorder.transport)
+    server.call(recorder.transport.write, bytes(MIB))
+    eventually(lambda: Spy.calls and Spy.calls[-1][0] == "send pending")
+    if closing:
+        server.call(recorder.transport.close)
+    reset(client)
+    eventually(lambda: len(recorder.lost) == 1)
+    assert isinstance(recorder.lost[0], ConnectionError)
+    eventually(lambda: server.listener.connections == 0)
+
+
 class HalfOpen(Recorder):
     def __init__(self) -> None:
         super().__init__()
@@ -468,6 +503,34 @@ def test_after_a_half_close_the_response_is_finished(serve: Serve, context: ssl.
     assert client.receive(100) == b"response"
     eventually(lambda: recorder.lost == [None])
     client.raw.close()
+
+
+def test_a_reset_after_a_half_close_is_noticed_before_there_is_a_response(
+    serve: Serve, context: ssl.SSLContext
+) -> None:
+    server = serve(HalfOpen)
+    client = ByteClient(server, context)
+    client.shake_hands()
+    client.send(b"request")
+    client.send_close_notify()
+    recorder = server.protocol()
+    eventually(lambda: recorder.events == ["eof"])
+    assert server.listener.connections == 1
+    reset(client.raw)
+    eventually(lambda: len(recorder.lost) == 1)
+    assert isinstance(recorder.lost[0], ConnectionResetError)
+
+
+def test_a_reset_ends_the_lingering(serve: Serve, context: ssl.SSLContext) -> None:
+    server = serve(Closing)
+    tls = connect(server, context)
+    tls.sendall(b"x")
+    receive(tls, 4 * MIB)
+    assert tls.recv(1) == b""
+    (lingering,) = server.call(lambda: tuple(server.listener._closing))
+    reset(tls)
+    eventually(lambda: server.listener.connections == 0)
+    assert lingering._timer.cancelled()
 
 
 def test_a_half_close_closes_where_the_protocol_does_not_object(
