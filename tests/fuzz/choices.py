@@ -1,7 +1,7 @@
 """Bytes read as choices, so that an input which is changed a little makes something that differs a little."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -14,6 +14,14 @@ def sparse(count: int, size: int) -> list[bytes]:
         bytes(chance.randrange(256) if chance.random() < 0.15 else 0 for _ in range(size))
         for _ in range(count)
     ]
+
+
+def cut(stream: bytes, lengths: Iterable[int]) -> Iterator[bytes]:
+    """Cut a stream into pieces of these lengths, and the rest."""
+    for length in lengths:
+        yield stream[:length]
+        stream = stream[length:]
+    yield stream
 
 
 class Choices:

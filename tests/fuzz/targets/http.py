@@ -1,29 +1,20 @@
 """What a caller sends: answered at the gate, or read by all alike, and with nobody else's name on it."""
 
-import asyncio
 import io
-import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import h11
-from uvicorn._types import HTTPScope
-from uvicorn.config import Config
 
 from mtls_server.authorization.paths import canonical_path
 from mtls_server.backends.upstream.caller import caller_fields
 from mtls_server.backends.upstream.heads import is_coded, request_to
 from mtls_server.backends.upstream.target import Target as Upstream
 from mtls_server.backends.wsgi.environ import environ_of
-from mtls_server.files.material import Peer
-from mtls_server.http.gate import Answer
-from mtls_server.http.graceful import DrainState
-from mtls_server.http.peer import Admission, PeerProtocol
-from mtls_server.live import LiveConnections
-from tests.fuzz.choices import Choices
+from tests.fuzz.choices import Choices, cut
 from tests.fuzz.fields import Fields, as_h11_tells
+from tests.fuzz.gate import Gate, Passed, Transport, converse
 from tests.fuzz.target import Target
 from tests.fuzz.world import CALLER, CLIENT_AUTHORITY, GENERATION, PARTNER
 
@@ -37,8 +28,6 @@ FORGED_VARIABLE = re.compile(
 ANSWER = re.compile(rb"HTTP/1\.1 (\d{3}) [A-Za-z -]+\r\n((?:[a-z0-9-]+: [ -~]*\r\n)+)\r\n")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 UPSTREAM = Upstream("127.0.0.1", 8080)
-TURNS = 6
-"""Of the event loop, after which an application has read and answered what is there."""
 
 CALLERS = [
     GENERATION.judge(CALLER.der, [CALLER.der, CLIENT_AUTHORITY.der]),
@@ -55,196 +44,20 @@ class Read(NamedTuple):
     body: bytes | None
 
 
-@dataclass
-class Passed:
-    """A request that the gate has let pass."""
-
-    target: bytes
-    scope: Any
-    headers: Fields
-    body: bytes | None = None
-
-
-class Gate(PeerProtocol):
-    """The server's own protocol, which keeps what it has let pass."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.begun = 0
-        self.seen: list[Passed] = []
-
-    def on_message_begin(self) -> None:
-        self.begun += 1
-        super().on_message_begin()
-
-    def judge(self) -> Answer | None:
-        answer = super().judge()
-        if answer is None:
-            line = {"http_version": self.version, "method": self.method}
-            self.seen.append(Passed(self.url, line, list(self.headers)))
-        return answer
-
-    def scope(self) -> HTTPScope:
-        scope = super().scope()
-        self.seen[-1].scope = scope
-        return scope
-
-
-@dataclass(eq=False)
-class Transport(asyncio.Transport):
-    """A connection whose other side is the input."""
-
-    peer: Peer
-    written: bytearray = field(default_factory=bytearray)
-    closing: bool = False
-    paused: bool = False
-    protocol: asyncio.BaseProtocol | None = None
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        known = {
-            "mtls_peer": self.peer,
-            "ssl_object": self,
-            "cipher": ("TLS_AES_256_GCM_SHA384", "TLSv1.3", 256),
-            "peername": ("192.0.2.1", 40000),
-            "sockname": ("192.0.2.2", 8443),
-        }
-        return known.get(name, default)
-
-    def version(self) -> str:
-        return "TLSv1.3"
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self.closing:
-            self.written += data
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def close(self) -> None:
-        self.closing = True
-
-    abort = close
-
-    def pause_reading(self) -> None:
-        self.paused = True
-
-    def resume_reading(self) -> None:
-        self.paused = False
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self.protocol = protocol
-
-
-class TakenOver(asyncio.Protocol):
-    """Stands where a backend's WebSocket begins."""
-
-    def __init__(self, *_arguments: Any) -> None:
-        pass
-
-
-class Silent:
-    """Hears of refusals."""
-
-    def __getattr__(self, _name: str) -> Any:
-        return lambda *_arguments, **_named: None
-
-
-class Failures(logging.Handler):
-    """Keeps what is only logged."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.records: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(logging.Formatter().format(record))
-
-
-async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answers when it has read the body, or at once below `/hasty`, and says which request it answers."""
-    number, passed = next((n, one) for n, one in enumerate(SEEN[-1].seen) if one.scope is scope)
-    body, more = b"", not scope["path"].startswith("/hasty")
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        body += message["body"]
-        more = message["more_body"]
-    if not scope["path"].startswith("/hasty"):
-        passed.body = body
-    headers = [(b"content-length", b"2"), (b"x-number", b"%d" % number)]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"ok"})
-
-
-SEEN: list[Gate] = []
-SILENT: Any = Silent()
-FAILURES = Failures()
-LOOP = asyncio.new_event_loop()
-CONFIG = Config(application, http=PeerProtocol, ws="none", lifespan="off", log_config=None, access_log=False)
-CONFIG.load()
-LOOP.set_exception_handler(lambda _loop, context: FAILURES.records.append(str(context)))
-logging.getLogger("mtls_server").addHandler(FAILURES)
-
-
 def check(data: bytes) -> None:
     choices = Choices(data)
     flags = choices.number()
     lengths = [choices.number() for _ in choices.some(5)]
     stream = choices.rest()
     pieces = [bytes([octet]) for octet in stream] if len(lengths) == 5 else list(cut(stream, lengths))
-    transport = Transport(CALLERS[flags & 1])
-    FAILURES.records.clear()
-    gate = LOOP.run_until_complete(
-        converse(transport, pieces, websockets=bool(flags & 2), half_close=bool(flags & 4))
+    gate, transport = converse(
+        CALLERS[flags & 1], pieces, websockets=bool(flags & 2), half_close=bool(flags & 4)
     )
-    assert not FAILURES.records, FAILURES.records
     is_answered_once_each(bytes(transport.written), gate, transport)
     for passed in gate.seen:
         has_one_reading(passed)
         names_nobody_else(passed)
     is_read_alike(gate.seen, stream)
-
-
-def cut(stream: bytes, lengths: list[int]) -> Iterator[bytes]:
-    for length in lengths:
-        yield stream[:length]
-        stream = stream[length:]
-    yield stream
-
-
-async def converse(transport: Transport, pieces: list[bytes], *, websockets: bool, half_close: bool) -> Gate:
-    live = LiveConnections(SILENT)
-    live.generation = GENERATION
-    CONFIG.ws_protocol_class = TakenOver if websockets else None
-    gate = Gate(CONFIG, DrainState(), {}, Admission(live, SILENT))
-    SEEN[:] = [gate]
-    transport.set_protocol(gate)
-    gate.connection_made(transport)
-    for piece in pieces:
-        await turns(transport)
-        if transport.closing or transport.paused or transport.protocol is not gate:
-            break
-        if piece:
-            gate.data_received(piece)
-    await turns(transport)
-    if half_close and not transport.closing and transport.protocol is gate and not gate.eof_received():
-        transport.close()
-    await turns(transport)
-    gate.connection_lost(None)
-    await turns(transport)
-    return gate
-
-
-async def turns(transport: Transport) -> None:
-    for _ in range(TURNS):
-        await asyncio.sleep(0)
-    while transport.paused and not transport.closing:
-        written = len(transport.written)
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
-        if len(transport.written) == written:
-            break
 
 
 def is_answered_once_each(written: bytes, gate: Gate, transport: Transport) -> None:

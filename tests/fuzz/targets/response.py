@@ -9,7 +9,7 @@ from mtls_server.backends.upstream.frames import Frames
 from mtls_server.backends.upstream.heads import response_fields
 from mtls_server.backends.upstream.response import MalformedError, Response
 from mtls_server.http.fields import HOP_BY_HOP
-from tests.fuzz.choices import Choices
+from tests.fuzz.choices import Choices, cut
 from tests.fuzz.fields import Fields, as_h11_tells
 from tests.fuzz.target import Target
 
@@ -40,13 +40,6 @@ def check(data: bytes) -> None:
     other = read_by_h11(method, stream)
     if other is not None and other.status != 101:
         assert whole == other
-
-
-def cut(stream: bytes, lengths: list[int]) -> Iterator[bytes]:
-    for length in lengths:
-        yield stream[:length]
-        stream = stream[length:]
-    yield stream
 
 
 def read(pieces: list[bytes] | Iterator[bytes], *, to_head: bool, may_switch: bool) -> Read | None:
