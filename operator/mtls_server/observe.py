@@ -1,7 +1,6 @@
 """What the server tells people: a log line per event, and metrics that name no client."""
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Final
 
@@ -14,20 +13,17 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from mtls_server import events
 from mtls_server.files.faults import MaterialError
 from mtls_server.files.material import Generation
-from mtls_server.identity import Identity, Refusal
+from mtls_server.identity import Refusal
 from mtls_server.live import Cut
 from mtls_server.metrics import Breakdown, Durations, Vocabulary
-from mtls_server.tls.failures import Presented, read_presented
+from mtls_server.tls.failures import Presented
 
-LOGGER: Final = logging.getLogger("mtls_server")
 HANDSHAKE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 REQUEST_BUCKETS: Final = (*HANDSHAKE_BUCKETS, 30.0, 60.0)
 LAG_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-
-MAX_SHOWN: Final = 256
-"""Characters of a name in a line."""
 
 
 class Telemetry:
@@ -135,14 +131,7 @@ class Telemetry:
     def handshake_failed(self, peername: object, reason: str, presented: Presented | None) -> None:
         """Write the one line that says who was refused and why."""
         self._handshakes.labels("failed", self._failures.bound(reason), "").inc()
-        fields: dict[str, object] = {
-            "event": "handshake_failed",
-            "peer": _address(peername),
-            "reason": reason,
-        }
-        if presented is not None:
-            fields["presented"] = {**_describe(presented), "note": "as presented, possession unproven"}
-        LOGGER.warning("handshake failed: %s", reason, extra={"fields": fields})
+        events.handshake_failed(peername, reason, presented)
 
     def handshake_done(self, version: str, seconds: float) -> None:
         """Count a client that passed."""
@@ -160,18 +149,16 @@ class Telemetry:
     def connection_failed(self, peername: object, reason: str) -> None:
         """Write one line about a connection on which TLS broke."""
         self._failed_connections.labels(self._failures.bound(reason)).inc()
-        fields = {"event": "connection_failed", "peer": _address(peername), "reason": reason}
-        LOGGER.warning("connection failed: %s", reason, extra={"fields": fields})
+        events.connection_failed(peername, reason)
 
     def accepting_paused(self, reason: str) -> None:
         """Warn that no connection is accepted for now."""
-        LOGGER.warning("accepting paused: %s", reason, extra={"fields": {"event": "accepting_paused"}})
+        events.accepting_paused(reason)
 
     def peer_refused(self, peername: object, leaf: bytes, refusal: Refusal) -> None:
         """Write one line about a peer that passed the handshake and is not served."""
         self._refusals.labels(refusal.reason).inc()
-        fields = _verified("peer_refused", peername, leaf, refusal.reason)
-        LOGGER.warning("peer refused: %s", refusal.message, extra={"fields": fields})
+        events.peer_refused(peername, leaf, refusal)
 
     def peer_judged(self, by: str, *, served: bool) -> None:
         """Count a decision."""
@@ -187,13 +174,7 @@ class Telemetry:
 
     def cut_explained(self, cut: Cut) -> None:
         """Write one line about a connected peer that is served no more."""
-        fields = {
-            "event": "connection_cut",
-            "peer": _address(cut.peername),
-            "reason": cut.reason,
-            "certificate": _describe_served(cut.identity),
-        }
-        LOGGER.warning("connection cut: %s", cut.reason, extra={"fields": fields})
+        events.connection_cut(cut)
 
     def generation_published(self, generation: Generation, lag: float) -> None:
         """Say which certificate serves from now on, and how many seconds after it was mounted."""
@@ -205,51 +186,13 @@ class Telemetry:
             self._anchors_not_after.labels(key_id).set(end.timestamp())
         if generation.number > 1:
             self._lag.observe(lag)
-        fields = {
-            "event": "generation_published",
-            "generation": generation.number,
-            "digest": generation.digest,
-            "serial": generation.serial,
-            "not_after": generation.not_after,
-            "anchors": generation.anchors,
-        }
-        LOGGER.info("generation %d serves", generation.number, extra={"fields": fields})
+        events.generation_published(generation)
 
     def generation_confirmed(self, generation: Generation) -> None:
         """Say that a refusal is over."""
-        fields = {"event": "generation_confirmed", "generation": generation.number}
-        LOGGER.info("the files are those that serve again", extra={"fields": fields})
+        events.generation_confirmed(generation)
 
     def delivery_refused(self, error: MaterialError) -> None:
         """Say why new files do not serve; what served before still does."""
         self._reloads.labels("refused", error.fault).inc()
-        fields = {"event": "delivery_refused", "reason": error.fault}
-        LOGGER.error("new files refused: %s", error, extra={"fields": fields})
-
-
-def _verified(event: str, peername: object, leaf: bytes, reason: str) -> dict[str, object]:
-    """Describe a peer whose possession of the key is proven."""
-    fields: dict[str, object] = {"event": event, "peer": _address(peername), "reason": reason}
-    presented = read_presented(leaf)
-    if presented is not None:
-        fields["certificate"] = _describe(presented)
-    return fields
-
-
-def _describe(presented: Presented) -> dict[str, object]:
-    return {"subject": presented.subject, "serial": presented.serial, "not_after": presented.not_after}
-
-
-def _describe_served(identity: Identity) -> dict[str, object]:
-    return {
-        "subject": identity.subject.dn[:MAX_SHOWN],
-        "serial": identity.serial[:MAX_SHOWN],
-        "not_after": identity.valid_to,
-    }
-
-
-def _address(peername: object) -> str:
-    if isinstance(peername, Sequence) and len(peername) >= 2:
-        host, port = peername[0], peername[1]
-        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
-    return "unknown"
+        events.delivery_refused(error)
