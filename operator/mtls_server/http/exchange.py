@@ -50,7 +50,7 @@ class Exchange:
     """Passes events between an application and the connection.
 
     `keep_alive` says if the connection goes on after it, `more_body` if something of the request's body is
-    still to come, `started` if the response has begun, `complete` if nothing of it is still to come.
+    still to come, `started` if something of the response was sent, `complete` if all of it was.
     """
 
     __slots__ = (
@@ -58,6 +58,7 @@ class Exchange:
         "_chunked",
         "_connection",
         "_has_news",
+        "_head",
         "_head_only",
         "_left",
         "_missing",
@@ -101,6 +102,7 @@ class Exchange:
         self.started = False
         self._left = scope[LEFT] = connection.loop.create_future()  # type: ignore[typeddict-unknown-key]
         self._body = bytearray()
+        self._head: bytes | None = None
         self._has_news = False
         self._news: asyncio.Event | None = None
 
@@ -148,6 +150,7 @@ class Exchange:
         if self.started:
             self._cut()
         else:
+            self._head = None
             await FAILED.application(close=True)(self.scope, self._receive, self._send)
 
     async def _receive(self) -> ASGIReceiveEvent:
@@ -171,14 +174,15 @@ class Exchange:
         if self.disconnected:
             await asyncio.sleep(0)  # an application that sends for ever would let nobody else run
             return
-        if event["type"] == "http.response.start" and not self.started:
+        if event["type"] == "http.response.start" and self._head is None:
             self._start(event)
-        elif event["type"] == "http.response.body" and self.started and not self.complete:
+        elif event["type"] == "http.response.body" and self._head is not None and not self.complete:
             self._continue(event)
         else:
             raise RuntimeError(f"the application sent {event['type']} where that cannot be")
 
     def _start(self, event: HTTPResponseStartEvent) -> None:
+        """Keep the head until something of the body comes: until then a failure can still be told."""
         status = event["status"]
         self._head_only = self.scope["method"] == "HEAD" or status in _BODILESS
         in_chunks = not self._head_only and self.scope["http_version"] == "1.1"
@@ -189,16 +193,17 @@ class Exchange:
             keep_alive=self.keep_alive,
             chunked=in_chunks,
         )
-        self.keep_alive, self._missing = head.keep_alive, head.length
+        self._head, self.keep_alive, self._missing = head.encoded, head.keep_alive, head.length
         self._chunked = in_chunks and head.length is None
-        self.awaits_leave = False
-        self.started = True
-        self._connection.transport.write(head.encoded)
 
     def _continue(self, event: HTTPResponseBodyEvent) -> None:
-        piece, more = event.get("body", b""), event.get("more_body", False)
-        if not self._head_only:
-            self._write(piece, more=more)
+        more = event.get("more_body", False)
+        piece = b"" if self._head_only else self._framed(event.get("body", b""), more=more)
+        if self._head:
+            piece, self._head = self._head + piece, b""
+            self.started = True
+            self.awaits_leave = False
+        self._connection.transport.write(piece)
         if not more:
             self.complete = True
             self._tell()
@@ -206,14 +211,14 @@ class Exchange:
                 self._connection.transport.close()
             self._connection.end_turn()
 
-    def _write(self, piece: bytes, *, more: bool) -> None:
+    def _framed(self, piece: bytes, *, more: bool) -> bytes:
         if self._chunked:
-            piece = encode_chunk(piece) if more else encode_chunk(piece) + LAST_CHUNK
-        elif self._missing is not None:
+            return encode_chunk(piece) if more else encode_chunk(piece) + LAST_CHUNK
+        if self._missing is not None:
             self._missing -= len(piece)
             if self._missing < 0 or (self._missing and not more):
                 raise RuntimeError("the response's body is not as long as its Content-Length says")
-        self._connection.transport.write(piece)
+        return piece
 
     def _cut(self) -> None:
         """End the connection amid a response in a way that its client cannot take for the end of the body."""

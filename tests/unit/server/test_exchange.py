@@ -91,18 +91,47 @@ async def test_where_there_is_no_body_none_is_sent(method: bytes, status: int) -
     assert seen.endswith(b"content-length: 5\r\nconnection: close\r\n\r\n")
 
 
-@pytest.mark.parametrize("piece", [b"four", b"seven__"])
-async def test_a_body_that_is_not_as_long_as_announced_ends_the_connection(piece: bytes) -> None:
-    seen = await response(b"GET", 200, [(b"content-length", b"5")], piece)
+@pytest.mark.parametrize("pieces", [[b"four"], [b"four", b"more"]])
+async def test_a_body_that_is_not_as_long_as_announced_ends_the_connection(pieces: list[bytes]) -> None:
+    seen = await response(b"GET", 200, [(b"content-length", b"5")], *pieces)
     head, _, body = seen.partition(b"\r\n\r\n")
     assert b"content-length: 5" in head
     assert len(body) < 5
 
 
-@pytest.mark.parametrize("early", [True, False])
-async def test_an_application_that_fails_before_its_response_is_answered_for(*, early: bool) -> None:
-    async def app(_scope: Scope, _receive: ASGIReceiveCallable, _send: ASGISendCallable) -> None:
-        if early:
+async def test_a_body_that_is_too_long_from_the_beginning_is_a_failure_that_can_be_told() -> None:
+    seen = await response(b"GET", 200, [(b"content-length", b"5")], b"seven__")
+    assert seen.startswith(b"HTTP/1.1 500 ")
+    assert b"seven" not in seen
+
+
+async def test_a_head_waits_for_something_of_the_body_if_only_for_an_empty_piece() -> None:
+    async def app(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await begun.wait()
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        await seen.wait()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    begun, seen = asyncio.Event(), asyncio.Event()
+    async with serving(keep_alive=60, app=app) as served:
+        reader, writer = await served.connect()
+        with contextlib.closing(writer):
+            writer.write(REQUEST)
+            head = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
+            await asyncio.sleep(0.2)
+            assert not head.done()
+            begun.set()
+            assert (await asyncio.wait_for(head, 60)).startswith(b"HTTP/1.1 200 ")
+            seen.set()
+
+
+@pytest.mark.parametrize("failing", ["at once", "with its head", "never"])
+async def test_an_application_that_fails_before_its_response_is_answered_for(failing: str) -> None:
+    async def app(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if failing == "with its head":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"x-order", b"7")]})
+        if failing != "never":
             raise LookupError("no such order")
 
     async with serving(keep_alive=60, app=app) as served:

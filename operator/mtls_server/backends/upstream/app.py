@@ -100,3 +100,4 @@ async def _send_body(connection: Connection, receive: ASGIReceiveCallable) -> No
 async def _begin_response(head: ResponseHead, send: ASGISendCallable) -> None:
     fields = response_fields(head.status, head.fields)
     await send({"type": "http.response.start", "status": head.status, "headers": fields})
+    await send({"type": "http.response.body", "body": b"", "more_body": True})  # the head waits for no body
