@@ -35,10 +35,10 @@ def parse_target(url: str, *, insecure_acknowledged: bool) -> Target:
     """
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port or 80
+        host, port = parts.hostname, 80 if parts.port is None else parts.port
     except ValueError as error:
         raise BackendError(f"{url!r} is no URL ({error}); write one such as {EXAMPLE}") from error
-    if parts.scheme != "http" or not host:
+    if parts.scheme != "http" or not host or not port:
         raise BackendError(f"{url!r} is no http URL; write one such as {EXAMPLE}")
     if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username is not None:
         raise BackendError(

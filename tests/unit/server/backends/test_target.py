@@ -35,6 +35,7 @@ def test_another_host_is_a_target_only_when_acknowledged() -> None:
         ("https://127.0.0.1", "is no http URL"),
         ("http://", "is no http URL"),
         ("http://127.0.0.1:99999", "is no URL"),
+        ("http://127.0.0.1:0", "is no http URL"),
         ("http://127.0.0.1:8080/api", "says more than where the server listens"),
         ("http://127.0.0.1:8080?a", "says more than where the server listens"),
         ("http://me@127.0.0.1:8080", "says more than where the server listens"),
