@@ -29,7 +29,7 @@ SERVICE_RESTART: Final = 1012
 
 
 class Tunnel(asyncio.Protocol):
-    """The caller's side. What the caller sends waits until the server has agreed."""
+    """The caller's side, which says nothing before the server has agreed (RFC 6455 §4.1)."""
 
     def __init__(
         self,
@@ -53,12 +53,13 @@ class Tunnel(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask the server."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.pause_reading()
         self._task = asyncio.get_running_loop().create_task(self._open())
 
     def data_received(self, data: bytes) -> None:
         """Pass on what the caller says."""
-        if self._far is not None:
+        if self._far is None:
+            self._transport.close()
+        else:
             self._progress()
             self._far.transport.write(data)
 
@@ -132,7 +133,6 @@ class Tunnel(asyncio.Protocol):
         self._far = FarSide(self._transport, self._progress, self._pool.telemetry)
         self._far.transport, early = connection.switch(self._far)
         self._far.data_received(early)
-        self._transport.resume_reading()
 
     async def _pass_on(self, connection: Connection, head: ResponseHead) -> None:
         """Pass a refusal on; where its fields do not say how long it is, the end of the connection does.

@@ -172,6 +172,34 @@ def test_a_refusal_that_breaks_off_is_cut_off(
         program.logs.expect(event="upstream_failed", message=CUT_OFF)
 
 
+@pytest.mark.parametrize("says_more", [False, True])
+def test_whoever_does_not_await_the_agreement_ends_the_attempt(
+    world: World,
+    tmp_path: Path,
+    behind: Origin,
+    says_more: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    asked, left = threading.Event(), threading.Event()
+
+    def script(visit: Visit) -> None:
+        visit.request()
+        asked.set()
+        with contextlib.suppress(EOFError):
+            visit.read(1)
+        left.set()
+
+    behind.script = script
+    with running(world, tmp_path, "upstream", behind.url, "--response-timeout", "1000") as program:
+        with program.connect() as connection:
+            connection.send(OPENING + b"\r\n")
+            assert asked.wait(PATIENCE)
+            if says_more:
+                connection.send(b"early")
+                assert connection.ends_with_close_notify()
+        assert left.wait(PATIENCE)
+        assert not program.logs.matching(event="upstream_failed")
+
+
 def test_either_side_leaves_when_the_other_does(world: World, tmp_path: Path, behind: Origin) -> None:
     left = threading.Event()
 
