@@ -16,6 +16,7 @@ from mtls_server.authorization.policy import Authorisation, Authority, Grant, tr
 from mtls_server.contract import CERTIFICATE, POLICY, PRIVATE_KEY, digest
 from mtls_server.files.checks import examine
 from mtls_server.files.context import TlsSettings, prove, server_context
+from mtls_server.files.sessions import MAX_SESSIONS, VerifiedChains
 from mtls_server.identity import Identity, Reason, Refusal, RefusedError, parse
 
 MAX_JUDGED_PEERS: Final = 1024
@@ -37,7 +38,7 @@ class Peer:
     leaf: bytes = field(repr=False)
     """The peer's certificate (DER)."""
     chain: tuple[bytes, ...] = field(repr=False)
-    """As OpenSSL verified it (DER), leaf first; empty where the session was resumed."""
+    """As OpenSSL verified it (DER), leaf first; empty where nobody knows any more."""
     server_certificate: str = field(repr=False)
     """The certificate (PEM) that the peer saw."""
 
@@ -68,6 +69,7 @@ class Generation:
     trusted: frozenset[Authority] = field(repr=False)
     """The trust anchors."""
     clock: Callable[[], float] = time.time
+    verified: VerifiedChains = field(default_factory=lambda: VerifiedChains(0), repr=False, compare=False)
     _judged: OrderedDict[bytes, Peer] = field(default_factory=OrderedDict, repr=False, compare=False)
 
     def expired(self) -> bool:
@@ -80,9 +82,13 @@ class Generation:
         Args:
             leaf: the peer's certificate, DER.
             verified_chain: DER, leaf first, as OpenSSL verified it; empty on a resumed session, whose
-                peer is then served only if this generation has judged its certificate before.
+                peer is judged by the chain that this generation has verified before, if it knows that.
         """
         chain = tuple(verified_chain)
+        if chain:
+            self.verified.remember(chain)
+        else:
+            chain = self.verified.recall(leaf)
         peer = self._judged.get(leaf)
         if peer is None or chain not in ((), peer.chain):
             peer = self._judge_anew(leaf, chain)
@@ -177,5 +183,6 @@ def build(
         anchors=anchors.key_ids,
         anchors_not_after=tuple(one.not_valid_after_utc for one in anchors.certificates),
         trusted=anchors.authorities,
+        verified=VerifiedChains(MAX_SESSIONS if settings.minimum_version < ssl.TLSVersion.TLSv1_3 else 0),
         clock=clock,
     )

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from mtls_server.contract import Client, Rule
+from mtls_server.files import material
 from mtls_server.files.context import TlsSettings
 from mtls_server.files.material import Generation, Peer, build
 from mtls_server.identity import Reason
@@ -138,7 +139,7 @@ def test_without_its_authority_a_session_is_worth_nothing(program: Program, vers
 # Within one generation
 
 
-def resumed(generation: Generation, world: World, *, between: Callable[[], None]) -> Peer:
+def resumed(generation: Generation, world: World, *, between: Callable[[], object]) -> Peer:
     """Resume a session, and return how its peer is judged after what happens `between`."""
     context = harness.client_context(
         world.server_authority, pki.client(world.client_authority), maximum_version=ssl.TLSVersion.TLSv1_2
@@ -171,11 +172,29 @@ def test_a_session_does_not_outlive_the_certificate(world: World) -> None:
     assert peer.refusal.reason is Reason.EXPIRED
 
 
-def test_a_session_whose_certificate_is_forgotten_is_refused(world: World) -> None:
+def test_a_session_outlives_the_judgement_of_its_certificate(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(material, "MAX_JUDGED_PEERS", 0)
     generation = world.generation(settings=TlsSettings(ssl.TLSVersion.TLSv1_2))
-    peer = resumed(generation, world, between=generation._judged.clear)
+    peer = resumed(generation, world, between=lambda: None)
+    assert peer.identity is not None
+    assert (peer.identity.client, peer.identity.roles) == ("billing", ("reader",))
+    assert peer.chain == (peer.leaf, world.client_authority.der)
+
+
+def test_a_session_whose_certificate_is_forgotten_is_refused_until_the_next_full_handshake(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(material, "MAX_JUDGED_PEERS", 1)
+    monkeypatch.setattr(material, "MAX_SESSIONS", 1)
+    generation = world.generation(settings=TlsSettings(ssl.TLSVersion.TLSv1_2))
+    other, authority = pki.client(world.client_authority).der, world.client_authority.der
+    peer = resumed(generation, world, between=lambda: generation.judge(other, [other, authority]))
     assert peer.refusal is not None
     assert peer.refusal.reason is Reason.NOT_VERIFIED
+    assert generation.judge(peer.leaf, [peer.leaf, authority]).refusal is None
+    assert generation.judge(peer.leaf, []).refusal is None
 
 
 # Node's agent keeps a session for the next connection
