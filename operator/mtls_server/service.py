@@ -93,6 +93,7 @@ async def run(options: Options) -> None:
         protocol_factory = partial(LoggedProtocol, *told, access) if access else partial(PeerProtocol, *told)
         listener = Listener(sockets, limits, watcher.current, protocol_factory, telemetry)
         listener.follow(live)
+        state.turns = listener.answers
         if access is not None:
             listener.follow(access)
         readiness.listening = True

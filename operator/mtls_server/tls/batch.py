@@ -50,7 +50,18 @@ class Batch:
 class Batches:
     """One batch for each step in the life of a connection, all done in this order in one callback."""
 
-    __slots__ = ("_context", "_in_order", "_loop", "_scheduled", "deliver", "end", "finish", "flush", "start")
+    __slots__ = (
+        "_context",
+        "_in_order",
+        "_loop",
+        "_scheduled",
+        "answer",
+        "deliver",
+        "end",
+        "finish",
+        "flush",
+        "start",
+    )
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -59,9 +70,11 @@ class Batches:
         self.start = Batch(self._schedule)
         self.finish = Batch(self._schedule)
         self.deliver = Batch(self._schedule)
+        self.answer = Batch(self._schedule)
+        """Of protocols that have others answer what was delivered."""
         self.flush = Batch(self._schedule)
         self.end = Batch(self._schedule)
-        self._in_order = (self.start, self.finish, self.deliver, self.flush, self.end)
+        self._in_order = (self.start, self.finish, self.deliver, self.answer, self.flush, self.end)
 
     def hold(self) -> None:
         """Wait for `run`, which the caller promises, with all that is added."""

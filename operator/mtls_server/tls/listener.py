@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Protocol
 
 from mtls_server.tls.acceptor import Acceptor
+from mtls_server.tls.batch import Batch
 from mtls_server.tls.closing import LingeringClose, has_ended
 from mtls_server.tls.crowd import Crowd
 from mtls_server.tls.failures import Presented, explain, read_presented
@@ -81,6 +82,11 @@ class Listener:
     def accepting(self) -> bool:
         """Whether new clients are taken at this moment."""
         return self._acceptor.accepting
+
+    @property
+    def answers(self) -> Batch:
+        """What protocols have done when all that came has been delivered, and before anything is sent."""
+        return self._poller.batches.answer
 
     def follow(self, follower: Follower) -> None:
         """Tell somebody of every connection from now on."""
