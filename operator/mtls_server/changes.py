@@ -52,6 +52,8 @@ def _between(old: Authorisation, new: Authorisation) -> set[str]:
 
 
 def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    if old == new:  # ten times as fast as asking each
+        return set()
     return {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
 
 
