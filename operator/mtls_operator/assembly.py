@@ -20,8 +20,7 @@ from mtls_operator.cluster.lease import LEASE, Elector, Installations
 from mtls_operator.cluster.pods import PodClient
 from mtls_operator.cluster.preflight import missing, permissions, unserved
 from mtls_operator.cluster.relist import Relist
-from mtls_operator.cluster.transport import Transport
-from mtls_operator.handlers import login
+from mtls_operator.cluster.transport import Transport, configure
 from mtls_operator.handlers.watcher import Watcher
 from mtls_operator.options import Options
 from mtls_operator.pki.entropy import SYSTEM_ENTROPY
@@ -52,11 +51,11 @@ async def operate(options: Options) -> None:
     chance = random.SystemRandom()
     registry = CollectorRegistry()
     async with AsyncExitStack() as stack:
-        transport = await stack.enter_async_context(Transport(login.find))
+        transport = await stack.enter_async_context(Transport(await configure()))
         pods = await stack.enter_async_context(PodClient())
         unguarded = ApiClient(transport)
         # With connections of its own, a renewal of the Lease never queues behind what the Lease allows.
-        apart = ApiClient(await stack.enter_async_context(Transport(login.find)))
+        apart = ApiClient(await stack.enter_async_context(Transport(await configure())))
         elector = Elector(
             apart, Ref(LEASE, settings.namespace, settings.instance), _process_identity(), chance
         )

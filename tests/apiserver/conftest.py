@@ -7,8 +7,7 @@ import pytest
 
 from mtls_operator.api import names
 from mtls_operator.cluster.client import ApiClient
-from mtls_operator.cluster.transport import Transport
-from mtls_operator.handlers import login
+from mtls_operator.cluster.transport import Transport, configure
 from mtls_operator.reconcile.ports import Object
 from tests.apiserver.installation import Account, Operator, installed
 from tests.cluster import lifecycle
@@ -77,7 +76,7 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
 @pytest.fixture
 async def transport(kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Transport]:
     monkeypatch.setenv("KUBECONFIG", str(kubectl.kubeconfig))
-    async with Transport(login.find) as transport:
+    async with Transport(await configure()) as transport:
         yield transport
 
 

@@ -22,9 +22,9 @@ ACCOUNT = "system:serviceaccount:{}:operator"
 @asynccontextmanager
 async def as_account(transport: Transport, namespace: str) -> AsyncIterator[ApiClient]:
     """Act as a ServiceAccount that nobody granted anything."""
-    transport._session.headers["Impersonate-User"] = ACCOUNT.format(namespace)
+    transport._raw.set_default_header("Impersonate-User", ACCOUNT.format(namespace))
     yield ApiClient(transport)
-    del transport._session.headers["Impersonate-User"]
+    del transport._raw.default_headers["Impersonate-User"]
 
 
 async def test_nothing_is_missing_for_an_administrator(client: ApiClient) -> None:

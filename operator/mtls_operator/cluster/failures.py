@@ -44,7 +44,7 @@ class _Status(msgspec.Struct):
 
 @dataclass(eq=False)
 class StatusError(Exception):
-    """An answer with HTTP status 300 or more.
+    """An answer with HTTP status 400 or more.
 
     ``reason`` and ``message`` are the Status's own; empty where a proxy or a truncated body answered.
     """

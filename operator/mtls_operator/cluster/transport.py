@@ -1,13 +1,18 @@
 """Requests to the API server: connection, credentials, timeouts; JSON in, JSON out."""
 
 import asyncio
-import ssl
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 import aiohttp
 import msgspec
+from kubernetes.aio import config
+from kubernetes.aio.client.api_client import ApiClient as RawClient
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.dynamic import DynamicClient
 
 from mtls_operator.reconcile.ports import Object, UnavailableError
 
@@ -18,28 +23,24 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=60, sock_connect=30, sock_read=30)
 MAX_CONCURRENT: Final = 16
 """Requests in flight at once: all keys together never herd on the API server."""
 
-_FRESH: Final = 60.0
-"""Seconds until credentials are read again: kubelet rotates them, and old ones live on for long enough."""
-
 JSON: Final = "application/json"
 
 
-class ConnectionInfo(Protocol):
-    """Where the API server is, and as whom it is asked: what is used of kopf's class of this name."""
+async def configure() -> Configuration:
+    """Read KUBECONFIG where it is set, else the Pod's service account, else ``~/.kube/config``.
 
-    @property
-    def server(self) -> str:
-        """Its URL, perhaps with a path."""
+    The service account's token is read again every minute, since kubelet rotates it.
 
-    @property
-    def proxy_url(self) -> str | None:
-        """Of the proxy before it."""
-
-    def as_ssl_context(self) -> ssl.SSLContext:
-        """Return whom we trust and, where that is how we are known, our certificate."""
-
-    def as_http_headers(self) -> Mapping[str, str]:
-        """Return what else says who we are."""
+    Raises:
+        config.ConfigException: none of these names an API server.
+    """
+    configuration = Configuration()
+    file = os.environ.get("KUBECONFIG")
+    if not file and "KUBERNETES_SERVICE_HOST" in os.environ:
+        config.load_incluster_config(client_configuration=configuration)
+    else:
+        await config.load_kube_config(file, client_configuration=configuration)
+    return configuration
 
 
 @dataclass(frozen=True)
@@ -57,26 +58,18 @@ class Request:
 class Transport:
     """One connection pool to one API server. Use it as an async context manager."""
 
-    def __init__(self, find: Callable[[], ConnectionInfo], timeout: aiohttp.ClientTimeout = TIMEOUT) -> None:
-        found = find()
-        self._find = find
-        self._server = found.server.rstrip("/")
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=found.as_ssl_context()),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "mtls-operator"},
-            proxy=found.proxy_url,
-            timeout=timeout,
-        )
-        self._credentials: Mapping[str, str] = {}
-        self._stale = 0.0
+    def __init__(self, configuration: Configuration, timeout: aiohttp.ClientTimeout = TIMEOUT) -> None:
+        self._raw = RawClient(configuration)
+        self._raw.user_agent = "mtls-operator"
+        self._client = DynamicClient(self._raw)  # never awaited: that would discover the whole API
+        self._timeout = timeout
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+        await self._raw.close()
 
     async def send(self, request: Request, guard: Callable[[], None] = lambda: None) -> Object:
         """Send one request and return the object that answers it.
@@ -86,32 +79,26 @@ class Transport:
             guard: called just before sending; raises to prevent it.
 
         Raises:
-            StatusError: the API server refused, or sends elsewhere, where nobody follows.
+            StatusError: the API server answered with a status of 400 or more.
             UnavailableError: it did not answer, or not with a JSON object.
         """
         async with self._slots:
             guard()
             try:
-                async with self._session.request(
+                answer = await self._client.request(
                     request.method,
-                    self._server + request.path,
-                    params=request.query,
-                    data=None if request.body is None else msgspec.json.encode(request.body),
-                    headers=self._headers(request),
-                    allow_redirects=False,
-                ) as answer:
-                    body = await answer.read()
-                if answer.status >= 300:
-                    raise status_error(answer.status, answer.headers, body)
-                return msgspec.json.decode(body, type=dict[str, Any])
+                    request.path,
+                    body=request.body,
+                    query_params=list(request.query.items()),
+                    header_params={"Accept": request.accept},
+                    content_type=request.content_type,
+                    _request_timeout=self._timeout,
+                    serialize=False,
+                )
+                return msgspec.json.decode(await answer.read(), type=dict[str, Any])
+            except ApiException as refusal:
+                raise status_error(refusal.status, refusal.headers or {}, refusal.body) from None
             except (aiohttp.ClientError, OSError, msgspec.MsgspecError, UnicodeDecodeError) as trouble:
                 what = f"{request.method} {request.path}"
                 reason = f"no answer from the API server to {what}: {type(trouble).__name__}"
                 raise UnavailableError(reason) from None
-
-    def _headers(self, request: Request) -> Mapping[str, str]:
-        now = asyncio.get_running_loop().time()
-        if now >= self._stale:
-            self._credentials = self._find().as_http_headers()
-            self._stale = now + _FRESH
-        return {**self._credentials, "Accept": request.accept, "Content-Type": request.content_type}

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import aiohttp
-import kopf
 from aiohttp import web
+from kubernetes.aio.client.configuration import Configuration
 
 from mtls_operator.cluster.client import ApiClient
 from mtls_operator.cluster.transport import Transport
@@ -27,14 +27,14 @@ class Script:
 
 
 @asynccontextmanager
-async def api_server(script: Script, path: str = "") -> AsyncIterator[ApiClient]:
+async def api_server(script: Script) -> AsyncIterator[ApiClient]:
     runner = web.ServerRunner(web.Server(script.handle))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    login = kopf.ConnectionInfo(server=f"http://127.0.0.1:{runner.addresses[0][1]}{path}")
+    configuration = Configuration(host=f"http://127.0.0.1:{runner.addresses[0][1]}")
     try:
-        async with Transport(lambda: login, aiohttp.ClientTimeout(total=0.5)) as transport:
+        async with Transport(configuration, aiohttp.ClientTimeout(total=0.5)) as transport:
             yield ApiClient(transport)
     finally:
         await runner.cleanup()

@@ -3,9 +3,9 @@
 import asyncio
 import socket
 
-import kopf
 import pytest
 from aiohttp import web
+from kubernetes.aio.client.configuration import Configuration
 
 from mtls_operator.cluster.client import ApiClient
 from mtls_operator.cluster.transport import Transport
@@ -107,7 +107,7 @@ async def test_a_failure_whose_words_are_no_utf_8_is_still_that_failure() -> Non
 async def test_nothing_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    async with Transport(lambda: kopf.ConnectionInfo(server=f"http://127.0.0.1:{port}")) as transport:
+    async with Transport(Configuration(host=f"http://127.0.0.1:{port}")) as transport:
         with pytest.raises(UnavailableError, match="ClientConnectorError"):
             await ApiClient(transport).get(LEAF)
 

@@ -126,7 +126,7 @@ async def test_objects_stay_out_of_the_logs(caplog: pytest.LogCaptureFixture) ->
 async def test_a_refused_token_is_not_retried_in_a_tight_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mtls_operator.handlers.login._PAUSE", 0.2)
     monkeypatch.setattr(
-        "mtls_operator.handlers.login.find", lambda: kopf.ConnectionInfo(server="https://api", token="t")
+        "mtls_operator.handlers.login._found", lambda _: kopf.ConnectionInfo(server="https://api", token="t")
     )
     login = Login()
     clock = asyncio.get_running_loop().time
