@@ -94,13 +94,16 @@ class Response:
         return self._head is not None and self._head[0] not in {204, 304}
 
     def _put(self, event: ASGISendEvent) -> None:
-        with self._patience.waiting(self._being_sent) as seconds:
-            has_room = self._room.acquire(timeout=seconds)
+        has_room = self._room.acquire(blocking=False) or self._await_room()
         if self.abandoned:
             raise CallerGoneError("the caller left before its response was whole")
         if not has_room:
             raise SlowCallerError
         self._loop.call_soon_threadsafe(self._waiting.put_nowait, event)
+
+    def _await_room(self) -> bool:
+        with self._patience.waiting(self._being_sent) as seconds:
+            return self._room.acquire(timeout=seconds)
 
     # What the event loop calls
 
