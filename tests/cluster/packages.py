@@ -2,13 +2,19 @@ import os
 import shutil
 import subprocess
 
+from tests.cluster import cache
 from tests.cluster.errors import ClusterError
 from tests.cluster.progress import step
 from tests.cluster.shell import run
 
 
 def require(*names: str) -> None:
-    """Install those Debian packages that are missing, or say how."""
+    """Install those Debian packages that are missing, or say how; apt does not wait for itself."""
+    with cache.locked(cache.root() / ".packages.lock"):
+        _require(*names)
+
+
+def _require(*names: str) -> None:
     missing = [name for name in names if not _installed(name)]
     if not missing:
         return

@@ -1,4 +1,4 @@
-"""What was measured: a table at the end of the run, and a file."""
+"""What was measured: a table at the end of the run, and a file of the cluster's name."""
 
 import json
 import math
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-FILE = Path(__file__).parents[2] / "build" / "figures.json"
+from tests.cluster import layout
+
+FOLDER = Path(__file__).parents[2] / "build" / "figures"
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,9 @@ class Figures(list[Figure]):
         self.record(name, max([value, *values]), unit, aim)
 
     def write(self) -> None:
-        FILE.parent.mkdir(exist_ok=True)
-        FILE.write_text(json.dumps([asdict(figure) for figure in self], indent=2) + "\n")
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        file = FOLDER / f"{layout.default_name()}.json"
+        file.write_text(json.dumps([asdict(figure) for figure in self], indent=2) + "\n")
 
 
 def percentile(samples: Sequence[float], percent: float) -> float:
