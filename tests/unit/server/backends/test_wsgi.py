@@ -1,6 +1,7 @@
 """WSGI applications behind mutual TLS."""
 
 import contextlib
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -248,18 +249,9 @@ def impatient(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_a_body_that_comes_byte_by_byte_keeps_no_thread(impatient: Program) -> None:
     with impatient.connect() as connection:
         connection.send(POST + b"Content-Length: 1000\r\n\r\n")
-        drips = threading.Event()
-
-        def drip() -> None:
-            with contextlib.suppress(OSError):
-                while not drips.wait(0.1):
-                    connection.send(b"x")
-
-        dripping = threading.Thread(target=drip)
-        dripping.start()
+        while not select.select([connection.tls], [], [], 0.1)[0]:
+            connection.send(b"x")
         answer = connection.answer()
-        drips.set()
-        dripping.join()
     assert (answer.status, answer.reason) == (408, "request_timeout")
     assert answer.headers["connection"] == "close"
     assert impatient.get().status == 200
