@@ -124,6 +124,7 @@ class Handshake:
             self._owner.fail(self, error)
         else:
             self.deadline = inf
+            self._await(READABLE)
             self._poller.batches.finish.add(self._finish)
 
     def _await(self, events: int) -> None:

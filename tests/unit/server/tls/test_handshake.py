@@ -265,6 +265,39 @@ def test_a_handshake_that_must_write_first_goes_on_when_it_can(
     assert Blocked.refusals == 0
 
 
+class BlockedAtLast(ssl.SSLSocket):
+    """The server's socket, whose buffer is full when it comes to the last message; it counts its reads."""
+
+    refusals: ClassVar[int]
+    reads: ClassVar[int]
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as the parent's
+        super().do_handshake(block)
+        if type(self).refusals:
+            type(self).refusals -= 1
+            raise ssl.SSLWantWriteError
+
+    def recv(self, size: int = 1024, flags: int = 0) -> bytes:
+        type(self).reads += 1
+        return super().recv(size, flags)
+
+
+def test_a_handshake_that_ends_by_writing_is_followed_by_waiting_for_the_client(
+    serve: Serve, world: World, billing: pki.Issued
+) -> None:
+    """And not for what can be written, which is always the case."""
+    generation = world.generation()
+    generation.context.sslsocket_class = BlockedAtLast
+    BlockedAtLast.refusals, BlockedAtLast.reads = 1, 0
+    server = serve(generation=generation)
+    with connect(server, client_context(world.server_authority, billing)) as tls:
+        server.protocol()
+        time.sleep(0.1)
+        assert BlockedAtLast.refusals == BlockedAtLast.reads == 0
+        tls.sendall(b"hello")
+        assert receive(tls, 5) == b"hello"
+
+
 def test_what_follows_the_handshake_in_one_piece_is_heard(
     serve: Serve, world: World, billing: pki.Issued
 ) -> None:
