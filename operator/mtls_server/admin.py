@@ -4,8 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from time import perf_counter
+from functools import partial
 from typing import Final, cast
 
 import msgspec
@@ -109,14 +108,30 @@ def application(readiness: Readiness, registry: CollectorRegistry) -> ASGI3Appli
 class AdminProtocol(StrictProtocol):
     """At the limit of connections a new one ends the oldest, so that nobody shuts the probes out."""
 
+    def __init__(self, config: Config, state: DrainState, connections: "dict[AdminProtocol, None]") -> None:
+        """Wait for the connection.
+
+        Args:
+            config: names the application.
+            state: of the admin port.
+            connections: of this port, the oldest first.
+        """
+        super().__init__(config, state, {})
+        self._connections = connections
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Make room."""
         super().connection_made(transport)
-        self.opened = perf_counter()
-        if len(self.connections) > MAX_CONNECTIONS:
-            oldest = cast("AdminProtocol", min(self.connections, key=attrgetter("opened")))
-            self.connections.discard(oldest)
+        if len(self._connections) == MAX_CONNECTIONS:
+            oldest = next(iter(self._connections))
+            del self._connections[oldest]
             oldest.transport.abort()
+        self._connections[self] = None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Leave room."""
+        super().connection_lost(error)
+        self._connections.pop(self, None)
 
 
 async def listen(app: ASGI3Application, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
@@ -140,4 +155,5 @@ async def listen(app: ASGI3Application, sockets: Sequence[socket.socket]) -> lis
     state = DrainState()
     state.drain()
     loop = asyncio.get_running_loop()
-    return [await loop.create_server(lambda: AdminProtocol(config, state, {}), sock=one) for one in sockets]
+    made = partial(AdminProtocol, config, state, {})
+    return [await loop.create_server(made, sock=one) for one in sockets]

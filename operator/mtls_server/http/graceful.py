@@ -2,7 +2,7 @@
 
 import asyncio
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -49,14 +49,13 @@ class GracefulProtocol(asyncio.Protocol):
         "_reading_paused",
         "app_state",
         "config",
-        "connections",
         "head_begun",
+        "idle_seconds",
+        "idle_timer",
         "loop",
         "pipeline",
         "running",
         "server_state",
-        "timeout_keep_alive",
-        "timeout_keep_alive_task",
         "transport",
         "turn",
         "writable",
@@ -66,11 +65,10 @@ class GracefulProtocol(asyncio.Protocol):
         self.config = config
         self.server_state = server_state
         self.app_state = app_state
-        self.connections = server_state.connections
         self.running = server_state.running
         self.loop = asyncio.get_running_loop()
-        self.timeout_keep_alive = config.timeout_keep_alive
-        self.timeout_keep_alive_task: asyncio.TimerHandle | None = None
+        self.idle_seconds: float = config.timeout_keep_alive
+        self.idle_timer: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport
         self.writable: asyncio.Event | None = None
         self.pipeline: list[Exchange] = []
@@ -88,13 +86,11 @@ class GracefulProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request no longer than for a later one."""
         self.transport = transport
-        self.connections.add(cast("Any", self))  # uvicorn lists its own protocols
         self._idle_since = self.loop.time()
-        self._look_again_in(self.timeout_keep_alive)
+        self._look_again_in(self.idle_seconds)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Let go of the timer, and tell the applications that are running or would have been run."""
-        self.connections.discard(self)
         self.stop_timer()
         for exchange in {self._answering, self._newest}:
             if exchange is not None and not exchange.complete:
@@ -103,9 +99,9 @@ class GracefulProtocol(asyncio.Protocol):
 
     def stop_timer(self) -> None:
         """Let the connection be idle for ever."""
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
+        if self.idle_timer is not None:
+            self.idle_timer.cancel()
+            self.idle_timer = None
 
     def is_answering(self) -> bool:
         """Tell whether a request has not been answered in full."""
@@ -172,18 +168,6 @@ class GracefulProtocol(asyncio.Protocol):
             self._idle_since = self.loop.time()
             self._answering = self._newest = None  # many connections do little but wait
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Close when the connection has been idle for so long, else look again when it may have been."""
-        now = self.loop.time()
-        if self._idle_since is None and self._awaits_body():
-            self._idle_since = now
-        idle_since = now if self._idle_since is None else self._idle_since
-        remaining = idle_since + self.timeout_keep_alive - now
-        if remaining > 0:
-            self._look_again_in(remaining)
-        else:
-            self.transport.close()
-
     def shutdown(self) -> None:
         """Close when idle; else finish the requests that have begun, then close."""
         self._ending = True
@@ -240,7 +224,19 @@ class GracefulProtocol(asyncio.Protocol):
         return not keep_alive or self._ending or self.server_state.draining
 
     def _look_again_in(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+        self.idle_timer = self.loop.call_later(seconds, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        """Close when the connection has been idle for so long, else look again when it may have been."""
+        now = self.loop.time()
+        if self._idle_since is None and self._awaits_body():
+            self._idle_since = now
+        idle_since = now if self._idle_since is None else self._idle_since
+        remaining = idle_since + self.idle_seconds - now
+        if remaining > 0:
+            self._look_again_in(remaining)
+        else:
+            self.transport.close()
 
     def _awaits_body(self) -> bool:
         """Tell whether the request being answered lacks something that the client might have sent."""

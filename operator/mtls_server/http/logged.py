@@ -69,7 +69,7 @@ class LoggedProtocol(PeerProtocol):
         exchange.application = self._logged(exchange)
         super().start(exchange)
 
-    def handle_websocket_upgrade(self) -> None:
+    def open_websocket(self) -> None:
         """Count what the WebSocket sends, and write its line when the connection is lost."""
         transport = self.transport
         counted = _Counted(transport)
@@ -83,7 +83,7 @@ class LoggedProtocol(PeerProtocol):
 
         self._access.write_at_end(cast("TlsTransport", transport), end)
         self.transport = cast("asyncio.Transport", counted)
-        super().handle_websocket_upgrade()
+        super().open_websocket()
 
     def _logged(self, exchange: Exchange) -> ASGI3Application:
         application, scope = exchange.application, exchange.scope

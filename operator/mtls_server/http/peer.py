@@ -96,7 +96,7 @@ class PeerProtocol(StrictProtocol):
         """Prepare what every request of this connection says of its peer."""
         self._exceeds_share = self._live.shares.exceeds(cast("TlsTransport", transport))
         if self._exceeds_share:
-            self.timeout_keep_alive = EXCESS_SECONDS
+            self.idle_seconds = EXCESS_SECONDS
         super().connection_made(transport)
         self._peer = transport.get_extra_info("mtls_peer")
         if self._peer.identity is not None:

@@ -227,7 +227,7 @@ class StrictProtocol(GracefulProtocol):
         keep_alive = self.version == "1.1" and self.parser.should_keep_alive()
         return keep_alive and (reply is None or not (has_body(self.headers) or self.parser.should_upgrade()))
 
-    def handle_websocket_upgrade(self) -> None:
+    def open_websocket(self) -> None:
         """Give the connection to the backend's protocol for WebSockets, with the request that opens one."""
         take_over = cast("TakeOver", self.config.ws_protocol_class)
         protocol = take_over(self.config, self.server_state, self.app_state, self._opening)
@@ -243,8 +243,7 @@ class StrictProtocol(GracefulProtocol):
             return
         self.stop_timer()
         self.resume_reading()  # which waits while many answers are not taken yet
-        self.connections.discard(cast("Any", self))
-        self.handle_websocket_upgrade()
+        self.open_websocket()
 
     def _may_upgrade(self) -> bool:
         return (

@@ -50,10 +50,6 @@ async def mirror(scope: Any, receive: Any, send: Any) -> None:
         released.set()
     if scope["path"] == "/stuck":
         await asyncio.sleep(60)
-    if scope["path"] == "/held":
-        await released.wait()
-    if scope["path"] == "/release":
-        released.set()
     identity = scope["state"]["mtls"]
     await answer(
         send,

@@ -86,11 +86,10 @@ async def test_a_reset_connection_leaves_no_timer() -> None:
         writer.write(REQUEST)
         assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 204")
         (protocol,) = served.protocols
-        assert protocol.timeout_keep_alive_task is not None
+        assert protocol.idle_timer is not None
         reset(writer)
         await asyncio.sleep(0.1)
-        assert not protocol.connections
-        assert protocol.timeout_keep_alive_task is None
+        assert protocol.idle_timer is None
 
 
 class Seen:
