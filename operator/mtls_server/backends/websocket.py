@@ -48,7 +48,7 @@ class PeerWebSocket(WebSocketsSansIOProtocol):
         """Add the peer to the scope, before the application's task begins."""
         super().handle_connect(event)
         if not self.close_sent:
-            self.scope["state"] = self._opening["state"]
+            self.scope["state"] = self._opening["state"].copy()
             self.scope["extensions"] |= self._opening["extensions"]
 
     def handle_cont(self, event: Frame) -> None:

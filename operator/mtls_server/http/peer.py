@@ -71,13 +71,13 @@ class PeerProtocol(StrictProtocol):
 
     __slots__ = (
         "_exceeds_share",
-        "_extensions",
         "_identity",
         "_live",
         "_observer",
         "_peer",
         "_respond",
         "_tls",
+        "_tls_extension",
     )
 
     def __init__(
@@ -90,7 +90,7 @@ class PeerProtocol(StrictProtocol):
         self._peer: Peer
         self._tls: Tls
         self._identity: Identity
-        self._extensions: dict[str, dict[str, object]]
+        self._tls_extension: dict[object, object]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Prepare what every request of this connection says of its peer."""
@@ -106,7 +106,7 @@ class PeerProtocol(StrictProtocol):
             )
             self._tls = Tls(version, cipher[0])
             self._identity = msgspec.structs.replace(self._peer.identity, tls=self._tls)
-            self._extensions = {"tls": tls_extension(self._peer, self._identity, self._tls)}
+            self._tls_extension = tls_extension(self._peer, self._identity, self._tls)
 
     def judged_again(self, peer: Peer, _routes: Routes) -> float | None:
         """Serve the next request as the peer is judged now, or end with the request being answered.
@@ -152,10 +152,10 @@ class PeerProtocol(StrictProtocol):
         return self._respond(self._identity, self.method) if self._respond is not None else None
 
     def scope(self) -> HTTPScope:
-        """Tell the application also who calls."""
+        """Tell the application also who calls; what it writes there, no later request sees."""
         scope = super().scope()
         scope["state"]["mtls"] = self._identity
-        scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        scope["extensions"] = {"tls": self._tls_extension.copy()}
         scope[TARGET] = self.url  # type: ignore[typeddict-unknown-key]
         return scope
 
@@ -164,7 +164,7 @@ class PeerProtocol(StrictProtocol):
         self._live.settle(cast("TlsTransport", self.transport))
 
 
-def tls_extension(peer: Peer, identity: Identity, tls: Tls) -> dict[str, object]:
+def tls_extension(peer: Peer, identity: Identity, tls: Tls) -> dict[object, object]:
     """Return the ASGI TLS extension (version 0.2) for an accepted peer."""
     return {
         "server_cert": peer.server_certificate,

@@ -69,6 +69,16 @@ async def mirror(scope: Any, receive: Any, send: Any) -> None:
     )
 
 
+async def scribbler(scope: Any, _receive: Any, send: Any) -> None:
+    """Answers what stands in its scope, and then writes into all of it."""
+    told = [scope["state"], scope["extensions"], scope["extensions"]["tls"]]
+    names = [sorted(names) for names in told]
+    for one in told:
+        one["scribbled"] = True
+    scope["headers"].append((b"x-scribbled", b"true"))
+    await answer(send, 200, [*names, len(scope["headers"])])
+
+
 async def refuses_to_start(scope: Any, receive: Any, send: Any) -> None:
     assert scope["type"] == "lifespan"
     await receive()

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,18 @@ def test_the_application_sees_the_intermediates_but_not_the_anchor(program: Prog
     with program.connect(caller) as connection:
         chain = connection.get().json["tls"]["client_cert_chain"]
     assert [ssl.PEM_cert_to_DER_cert(pem) for pem in chain] == [caller.der, intermediate.der]
+
+
+def test_what_the_application_writes_into_a_scope_no_later_request_of_the_connection_sees(
+    world: World, tmp_path: Path
+) -> None:
+    with (
+        running(world, tmp_path, "asgi", "tests.unit.server.apps:scribbler") as program,
+        program.connect() as connection,
+    ):
+        first, second = (connection.get().json for _ in range(2))
+    assert first == second
+    assert first[:2] == [["mtls"], ["tls"]]
 
 
 def test_the_application_sees_who_calls(program: Program) -> None:
