@@ -92,10 +92,14 @@ class GracefulProtocol(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """Let go of the timer, and tell the applications that are running or would have been run."""
         self.stop_timer()
-        for exchange in {self._answering, self._newest}:
-            if exchange is not None and not exchange.complete:
-                exchange.disconnect()
+        self.disconnect()
         self.resume_writing()
+
+    def disconnect(self) -> None:
+        """Tell the applications that are running, or would have been run, that nobody awaits a response."""
+        for exchange in {self._answering, self._newest}:
+            if exchange is not None and not (exchange.complete or exchange.disconnected):
+                exchange.disconnect()
 
     def stop_timer(self) -> None:
         """Let the connection be idle for ever."""

@@ -19,7 +19,6 @@ from mtls_server.http.gate import (
     MALFORMED,
     MAX_HEAD_BYTES,
     NO_UPGRADE,
-    Answer,
     has_body,
     judge_head,
     opens_websocket,
@@ -52,10 +51,10 @@ class StrictProtocol(GracefulProtocol):
 
     __slots__ = (
         "_advanced",
-        "_answer",
         "_awaits_leave",
         "_in_body",
         "_opening",
+        "_refusal",
         "_unfinished",
         "client",
         "headers",
@@ -79,7 +78,7 @@ class StrictProtocol(GracefulProtocol):
         self.headers: list[tuple[bytes, bytes]] = []
         self.client: tuple[str, int] | None = None
         self.server: tuple[str, int] | None = None
-        self._answer = MALFORMED
+        self._refusal = MALFORMED
         self._unfinished = 0
         self._advanced = self._in_body = self._awaits_leave = False
         self._opening: HTTPScope
@@ -106,7 +105,7 @@ class StrictProtocol(GracefulProtocol):
             ):
                 raise  # a mistake of ours, not of the client
             if not self.transport.is_closing():
-                self.refuse(self._answer)
+                self.refuse(self._refusal)
             return
         except httptools.HttpParserUpgrade as upgrade:
             self._upgrade(data[upgrade.args[0] :])
@@ -139,9 +138,9 @@ class StrictProtocol(GracefulProtocol):
         if self.transport.is_closing():  # the request before it was the last
             raise _RefusedRequestError
         self.version, self.method = self.parser.get_http_version(), self.parser.get_method().decode()
-        answer = self.judge()
-        if answer is not None:
-            self._answer = answer
+        refused = self.judge()
+        if refused is not None:
+            self._refusal = refused
             raise _RefusedRequestError
         if len(self.pipeline) == MAX_PIPELINED:  # no answer can be told, as others are due before it
             raise _RefusedRequestError
@@ -164,13 +163,13 @@ class StrictProtocol(GracefulProtocol):
         self._in_body = False
         self.end_body()
 
-    def judge(self) -> Answer | None:
+    def judge(self) -> Reply | None:
         """Return the answer to a request that must not reach the application, and ends the connection."""
         if self.parser.should_upgrade() and not self._may_upgrade():
             return NO_UPGRADE
-        answer = judge_head(self.version, self.url, self.headers)
-        if answer is not None:
-            return answer
+        refused = judge_head(self.version, self.url, self.headers)
+        if refused is not None:
+            return refused
         path = canonical_path(self.url)
         if path is None:
             return AMBIGUOUS_PATH
@@ -202,14 +201,13 @@ class StrictProtocol(GracefulProtocol):
             "state": self.app_state.copy(),
         }
 
-    def refuse(self, answer: Answer) -> None:
+    def refuse(self, reply: Reply) -> None:
         """Answer and close; without a word where a response has begun or ended, or an earlier one is due."""
         if self.awaits_first_answer() or not (self._in_body or self.is_answering()):
             is_head = self.parser.get_method() == b"HEAD"
-            self.transport.write(
-                answer.reply().encode(self.server_state.date, with_body=not is_head, close=True)
-            )
+            self.transport.write(reply.encode(self.server_state.date, with_body=not is_head, close=True))
         self.transport.close()
+        self.disconnect()
 
     def _pass_on(self, reply: Reply | None) -> None:
         """Pass a request to the application, or to one that gives the reply when it is its turn."""
@@ -217,7 +215,7 @@ class StrictProtocol(GracefulProtocol):
         if self.parser.should_upgrade():
             self._opening = scope
             return
-        application = self.config.loaded_app if reply is None else reply.application(close=False)
+        application = self.config.loaded_app if reply is None else reply
         keep_alive = self._keeps_alive(reply)
         awaits_leave = self._awaits_leave and self.version == "1.1"
         self.begin(Exchange(self, application, scope, keep_alive=keep_alive, awaits_leave=awaits_leave))

@@ -197,6 +197,23 @@ async def test_a_request_that_is_answered_before_it_goes_wrong_gets_no_other_ans
         writer.close()
 
 
+async def test_of_a_request_that_goes_wrong_in_the_piece_with_its_head_no_application_hears() -> None:
+    """It is run all the same, so that the access log has one place from which it learns what became of it."""
+    heard = asyncio.Queue[str]()
+
+    async def app(_scope: Scope, receive: ASGIReceiveCallable, _send: ASGISendCallable) -> None:
+        heard.put_nowait((await receive())["type"])
+
+    async with serving(keep_alive=60, app=app) as served:
+        reader, writer = await served.connect()
+        writer.write(
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nnonsense\r\n"
+        )
+        assert (await asyncio.wait_for(reader.read(), PATIENCE)).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+        assert await asyncio.wait_for(heard.get(), PATIENCE) == "http.disconnect"
+
+
 async def test_an_application_learns_that_a_client_left_which_had_sent_another_request_ahead() -> None:
     left = asyncio.Event()
 
