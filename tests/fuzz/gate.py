@@ -10,9 +10,9 @@ from uvicorn._types import HTTPScope
 from uvicorn.config import Config
 
 from mtls_server.files.material import Peer
-from mtls_server.http.gate import Answer
 from mtls_server.http.graceful import DrainState
 from mtls_server.http.peer import Admission, PeerProtocol
+from mtls_server.http.reply import Reply
 from mtls_server.live import LiveConnections
 from tests.fuzz.fields import Fields
 from tests.fuzz.world import GENERATION
@@ -43,12 +43,12 @@ class Gate(PeerProtocol):
         self.begun += 1
         super().on_message_begin()
 
-    def judge(self) -> Answer | None:
-        answer = super().judge()
-        if answer is None:
+    def judge(self) -> Reply | None:
+        refused = super().judge()
+        if refused is None:
             line = {"http_version": self.version, "method": self.method}
             self.seen.append(Passed(self.url, line, list(self.headers)))
-        return answer
+        return refused
 
     def scope(self) -> HTTPScope:
         scope = super().scope()

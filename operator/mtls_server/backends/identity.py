@@ -4,16 +4,12 @@ from typing import Final
 
 import msgspec
 
-from mtls_server.http.reply import Reply
+from mtls_server.http.reply import Reply, refusal
 from mtls_server.identity import Identity
 
 _ENCODER: Final = msgspec.json.Encoder()
 _ALLOWED: Final = ("GET", "HEAD")
-_NOT_ALLOWED: Final = Reply(
-    405,
-    b'{"error":{"reason":"method_not_allowed","message":"use GET or HEAD"}}',
-    ((b"allow", b"GET, HEAD"),),
-)
+_NOT_ALLOWED: Final = refusal(405, "method_not_allowed", "use GET or HEAD", (b"allow", b"GET, HEAD"))
 
 
 def respond(caller: Identity, method: str) -> Reply:

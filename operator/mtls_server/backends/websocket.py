@@ -13,7 +13,8 @@ from websockets.http11 import Request
 from mtls_server.authorization.paths import canonical_path
 from mtls_server.authorization.routes import Routes
 from mtls_server.files.material import Peer
-from mtls_server.http.gate import Answer, judge_route
+from mtls_server.http.gate import judge_route
+from mtls_server.http.reply import refusal
 from mtls_server.identity import Identity
 
 POLICY_VIOLATION: Final = 1008
@@ -21,7 +22,7 @@ POLICY_VIOLATION: Final = 1008
 CLOSE_SECONDS: Final = 5.0
 MAX_FRAMES: Final = 1 << 14
 """Of one message: the bytes of a frame are few or none, but each takes memory."""
-_LINE_TOO_LONG: Final = Answer(
+_LINE_TOO_LONG: Final = refusal(
     431, "head_too_large", "a line of a request that opens a WebSocket is limited to 8192 bytes"
 )
 """As `websockets` reads it, which then says nothing itself."""
@@ -41,7 +42,7 @@ class PeerWebSocket(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         self.data_received(_head(self._opening))
         if not self.handshake_initiated:
-            self.transport.write(_LINE_TOO_LONG.encode())
+            self.transport.write(_LINE_TOO_LONG.encode(close=True))
             self.transport.close()
 
     def handle_connect(self, event: Request) -> None:

@@ -41,7 +41,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     bytes: int
     """Of the response's body; of a WebSocket, all that the caller was sent."""
     reason: str = ""
-    """Why the request was refused before its turn."""
+    """Why the request was refused, so that no application saw it."""
     aborted: bool = False
     """The response did not come to its end."""
 

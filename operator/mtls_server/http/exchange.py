@@ -13,7 +13,7 @@ from uvicorn._types import (
     HTTPScope,
 )
 
-from mtls_server.http.gate import Answer
+from mtls_server.http.reply import CLOSE, refusal
 from mtls_server.http.response import LAST_CHUNK, encode_chunk, encode_head
 
 LOGGER: Final = logging.getLogger("mtls_server")
@@ -22,7 +22,7 @@ MAX_BODY_WAITING: Final = 1 << 16
 LEFT: Final = "mtls.left"
 """Key in a scope of a future that is done if the client leaves before its response is complete, for those who
 cannot wait for what `receive` says."""
-FAILED: Final = Answer(500, "application_failed", "the application failed; its error is logged")
+FAILED: Final = refusal(500, "application_failed", "the application failed; its error is logged", CLOSE)
 _BODILESS: Final = {204, 304}
 
 
@@ -151,7 +151,7 @@ class Exchange:
             self._cut()
         else:
             self._head = None
-            await FAILED.application(close=True)(self.scope, self._receive, self._send)
+            await FAILED(self.scope, self._receive, self._send)
 
     async def _receive(self) -> ASGIReceiveEvent:
         transport = self._connection.transport

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import httptools
-import msgspec
-from uvicorn._types import ASGI3Application
 
 from mtls_server.authorization.paths import readings
 from mtls_server.authorization.routes import Routes
-from mtls_server.http.reply import Reply
+from mtls_server.http.reply import Reply, refusal
 from mtls_server.identity import Identity
 
 MAX_HEAD_BYTES: Final = (1 << 16) - 1
@@ -17,54 +15,32 @@ MAX_HEAD_BYTES: Final = (1 << 16) - 1
 MAX_HEADERS: Final = 128
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """The response to a request that the application never sees."""
-
-    status: int
-    reason: str
-    message: str
-
-    def reply(self) -> Reply:
-        """Return it with its document encoded."""
-        return Reply(
-            self.status, msgspec.json.encode({"error": {"reason": self.reason, "message": self.message}})
-        )
-
-    def encode(self) -> bytes:
-        """Return the whole response, after which the connection closes."""
-        return self.reply().encode(close=True)
-
-    def application(self, *, close: bool) -> ASGI3Application:
-        """Return an ASGI application that gives this answer, and perhaps closes the connection."""
-        return self.reply().application(close=close)
-
-
-MALFORMED: Final = Answer(400, "malformed_request", "the request is not well-formed HTTP/1.1")
-HEAD_TOO_LARGE: Final = Answer(
+MALFORMED: Final = refusal(400, "malformed_request", "the request is not well-formed HTTP/1.1")
+HEAD_TOO_LARGE: Final = refusal(
     431, "head_too_large", f"a request's head is limited to {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} fields"
 )
-ONE_HOST: Final = Answer(400, "not_one_host", "a request carries exactly one Host field")
-ENCODED_BODY_IN_1_0: Final = Answer(
+ONE_HOST: Final = refusal(400, "not_one_host", "a request carries exactly one Host field")
+ENCODED_BODY_IN_1_0: Final = refusal(
     400, "transfer_encoding_in_http_1_0", "HTTP/1.0 knows no Transfer-Encoding; send Content-Length"
 )
-BAD_TARGET: Final = Answer(
+BAD_TARGET: Final = refusal(
     400,
     "bad_target",
     "the target is a path that begins with /, or https:// with the very Host and such a path",
 )
-AMBIGUOUS_PATH: Final = Answer(
+AMBIGUOUS_PATH: Final = refusal(
     400,
     "ambiguous_path",
     "a path is UTF-8 without . and .. segments, //, \\, %2F, control characters, broken escapes and #",
 )
-NO_ROUTE: Final = Answer(403, "no_route", "no route of the policy is about such requests")
-MISSING_ROLE: Final = Answer(403, "missing_role", "such requests need a role that the caller does not have")
-NO_UPGRADE: Final = Answer(
+NO_ROUTE: Final = refusal(403, "no_route", "no route of the policy is about such requests")
+MISSING_ROLE: Final = refusal(403, "missing_role", "such requests need a role that the caller does not have")
+NO_UPGRADE: Final = refusal(
     501, "upgrade_not_supported", "no protocol but WebSocket can be changed to, and that not everywhere"
 )
 
 
-def judge_head(version: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
+def judge_head(version: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Reply | None:
     """Say what is wrong with a request's head, beside what httptools refuses itself.
 
     Args:
@@ -108,7 +84,7 @@ def _names_host(target: bytes, host: bytes) -> bool:
         return False
 
 
-def judge_route(routes: Routes, identity: Identity, method: str, path: str) -> tuple[Answer, str] | None:
+def judge_route(routes: Routes, identity: Identity, method: str, path: str) -> tuple[Reply, str] | None:
     """Say why a caller may not send such a request, and which route decides; None: it may.
 
     Args:

@@ -12,7 +12,6 @@ from uvicorn.config import Config
 from mtls_server.authorization.paths import canonical_path
 from mtls_server.http.access import MAX_TEXT, AccessLog, Line, caller
 from mtls_server.http.exchange import FAILED, Exchange
-from mtls_server.http.gate import Answer
 from mtls_server.http.graceful import DrainState
 from mtls_server.http.peer import TARGET, Admission, PeerProtocol
 from mtls_server.http.reply import Reply
@@ -34,33 +33,33 @@ class LoggedProtocol(PeerProtocol):
         super().__init__(config, server_state, app_state, admission)
         self._access = access
         self._knows_head = False
-        self._refused_midway: Answer | None = None
+        self._refused_midway: Reply | None = None
 
     def on_message_begin(self) -> None:
         """Know nothing of the next request yet."""
         self._knows_head = False
         super().on_message_begin()
 
-    def judge(self) -> Answer | None:
+    def judge(self) -> Reply | None:
         """Note that the head can be written down."""
         self._knows_head = True
         return super().judge()
 
-    def refuse(self, answer: Answer) -> None:
+    def refuse(self, reply: Reply) -> None:
         """Write down what is answered; where nothing is, the request before it has its own line."""
         if self.awaits_first_answer():
-            self._refused_midway = answer
+            self._refused_midway = reply
         elif not (self._in_body or self.is_answering()):
             method, target = (self.method, self.url) if self._knows_head else (None, None)
             line = self._line("request", self._peer.identity, method, target)
-            _note_refusal(line, answer)
+            _note(line, reply)
             self._access.write(line)
-        super().refuse(answer)
+        super().refuse(reply)
 
     def reply(self, reply: Reply, *, is_head: bool, keep_alive: bool) -> None:
         """Write down what is answered at once."""
         line = self._line("request", self._identity, self.method, self.url)
-        line.status, line.bytes = reply.status, 0 if is_head else len(reply.body)
+        _note(line, reply)
         self._access.write(line)
         super().reply(reply, is_head=is_head, keep_alive=keep_alive)
 
@@ -89,6 +88,8 @@ class LoggedProtocol(PeerProtocol):
         application, scope = exchange.application, exchange.scope
         target: bytes = scope[TARGET]  # type: ignore[typeddict-item]
         line = self._line("request", scope["state"]["mtls"], scope["method"], target)
+        if isinstance(application, Reply):
+            line.reason = application.reason
         start = perf_counter()
 
         async def logged(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -117,7 +118,7 @@ class LoggedProtocol(PeerProtocol):
         if exchange.complete or exchange.started:
             line.aborted = not exchange.complete
         elif self._refused_midway is not None:
-            _note_refusal(line, self._refused_midway)
+            _note(line, self._refused_midway)
         elif exchange.disconnected:
             line.aborted = True
         else:
@@ -142,9 +143,9 @@ class LoggedProtocol(PeerProtocol):
         )
 
 
-def _note_refusal(line: Line, answer: Answer) -> None:
-    line.status, line.reason = answer.status, answer.reason
-    line.bytes = len(answer.reply().body)
+def _note(line: Line, reply: Reply) -> None:
+    line.status, line.reason = reply.status, reply.reason
+    line.bytes = len(reply.body) if line.method != "HEAD" else 0
 
 
 class _Counted:

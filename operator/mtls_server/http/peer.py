@@ -14,9 +14,9 @@ from uvicorn.config import Config
 
 from mtls_server.authorization.routes import Routes
 from mtls_server.files.material import Peer
-from mtls_server.http.gate import Answer, judge_route
+from mtls_server.http.gate import judge_route
 from mtls_server.http.graceful import DrainState
-from mtls_server.http.reply import Reply
+from mtls_server.http.reply import Reply, refusal
 from mtls_server.http.strict import StrictProtocol
 from mtls_server.identity import Identity, Reason, Refusal, Tls
 from mtls_server.live import LiveConnections
@@ -131,24 +131,24 @@ class PeerProtocol(StrictProtocol):
             self._settle()
         super().end_turn()
 
-    def judge(self) -> Answer | None:
+    def judge(self) -> Reply | None:
         """Refuse the peer before its request."""
         if self._live.pending:
             self._settle()
-        refusal = self._peer.refusal or (_EXCESS if self._exceeds_share else None)
-        if refusal is None:
+        refused = self._peer.refusal or (_EXCESS if self._exceeds_share else None)
+        if refused is None:
             return super().judge()
-        self._observer.peer_refused(self.transport.get_extra_info("peername"), self._peer.leaf, refusal)
-        return Answer(503 if refusal is _EXCESS else 403, refusal.reason, refusal.message)
+        self._observer.peer_refused(self.transport.get_extra_info("peername"), self._peer.leaf, refused)
+        return refusal(503 if refused is _EXCESS else 403, refused.reason, refused.message)
 
     def reply_at_once(self) -> Reply | None:
         """Refuse what no route lets pass; what remains the backend may answer itself."""
         routes = self._live.generation.authorisation.routes
         refused = judge_route(routes, self._identity, self.method, self.path)
         if refused is not None:
-            answer, route = refused
-            self._observer.request_refused(answer.reason, route)
-            return answer.reply()
+            reply, route = refused
+            self._observer.request_refused(reply.reason, route)
+            return reply
         return self._respond(self._identity, self.method) if self._respond is not None else None
 
     def scope(self) -> HTTPScope:

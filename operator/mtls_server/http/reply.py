@@ -4,21 +4,25 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
 from mtls_server.http.response import STATUS_LINES, Field
 
+CLOSE: Final[Field] = (b"connection", b"close")
 _JSON: Final[Sequence[Field]] = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A response that a JSON document makes."""
+    """A response that a JSON document makes, and the ASGI application that gives it to everybody."""
 
     status: int
     body: bytes
     """The document, encoded."""
     fields: tuple[Field, ...] = ()
     """What the head says beside type and length."""
+    reason: str = ""
+    """Why a request is refused, in a word and, as `message`, in a sentence; empty: it is not."""
+    message: str = ""
 
     def encode(self, defaults: bytes = b"", *, with_body: bool = True, close: bool) -> bytes:
         """Return the whole response.
@@ -41,14 +45,14 @@ class Reply(msgspec.Struct, frozen=True):
             self.body if with_body else b"",
         )
 
-    def application(self, *, close: bool) -> ASGI3Application:
-        """Return an ASGI application that gives this response, and perhaps closes the connection."""
+    async def __call__(self, _scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Answer a request, whatever it is."""
         headers = [*_JSON, *self.fields, (b"content-length", b"%d" % len(self.body))]
-        if close:
-            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
 
-        async def answer(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-            await send({"type": "http.response.start", "status": self.status, "headers": headers})
-            await send({"type": "http.response.body", "body": self.body})
 
-        return answer
+def refusal(status: int, reason: str, message: str, *fields: Field) -> Reply:
+    """Return the reply that says why a request is refused, in the one form that all refusals have."""
+    body = msgspec.json.encode({"error": {"reason": reason, "message": message}})
+    return Reply(status, body, fields, reason, message)

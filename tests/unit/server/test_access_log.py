@@ -17,7 +17,8 @@ from tests.unit.server.backends.chats import opened
 from tests.unit.server.backends.origin import Origin, origin
 from tests.unit.server.conftest import World
 from tests.unit.server.program import Program, running
-from tests.unit.server.test_live import change
+from tests.unit.server.test_live import GET_SLOW, change
+from tests.unit.server.test_live_cut import read_to_the_end
 
 WHO = {"client": "billing", "source": "own", "spiffe_id": pki.BILLING_URI, "peer": "127.0.0.1"}
 NOBODY = {"client": None, "source": None, "spiffe_id": None, "peer": "127.0.0.1"}
@@ -85,7 +86,7 @@ def test_each_request_is_a_line_on_every_backend(
 
 def test_what_is_refused_is_a_line(world: World, tmp_path: Path) -> None:
     stranger = pki.client(world.client_authority, uri=pki.BILLING_URI + "x")
-    route = Route("/orders/*", roles=("admin",))
+    route = Route("/orders/*", ("GET",), ("admin",))
     policy = msgspec.structs.replace(pki.policy(world.client_authority), routes=(route,))
     with logging_program(world, tmp_path, "identity", policy=policy) as (program, lines):
         with program.connect(stranger) as connection:
@@ -101,7 +102,24 @@ def test_what_is_refused_is_a_line(world: World, tmp_path: Path) -> None:
         {**about, **NOBODY, "method": "GET", "path": "/orders/1", "status": 403, "reason": "unknown_client"},
         {**about, **WHO, "method": "GET", "path": None, "status": 400, "reason": "ambiguous_path"},
         {**about, **WHO, "method": None, "path": None, "status": 400, "reason": "malformed_request"},
-        {**about, **WHO, "method": "GET", "path": "/orders/1", "status": 403},
+        {**about, **WHO, "method": "GET", "path": "/orders/1", "status": 403, "reason": "missing_role"},
+    ]
+
+
+def test_a_request_that_no_route_lets_pass_says_why_though_it_waited_for_its_turn(
+    world: World, tmp_path: Path
+) -> None:
+    policy = msgspec.structs.replace(pki.policy(world.client_authority), routes=(Route("/**", ("GET",)),))
+    asgi = ("asgi", "tests.unit.server.apps:busy")
+    with (
+        logging_program(world, tmp_path, *asgi, policy=policy) as (program, lines),
+        program.connect() as connection,
+    ):
+        connection.send(GET_SLOW + b"PUT / HTTP/1.1\r\nHost: orders\r\nConnection: close\r\n\r\n")
+        assert b"HTTP/1.1 403 " in read_to_the_end(connection)
+    assert [(line["method"], line["status"], line.get("reason")) for line in lines] == [
+        ("GET", 200, None),
+        ("PUT", 403, "no_route"),
     ]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from mtls_server.files.faults import Fault
 from mtls_server.http import gate
+from mtls_server.http.reply import Reply
 from mtls_server.identity import Reason
 from mtls_server.tls import failures
 from tests.unit.server import callers
@@ -67,7 +68,7 @@ def test_every_reason_code_is_told(head: str, codes: type[StrEnum]) -> None:
     assert [code for code in codes if code not in told and f"`{code}`" not in TEXT] == []
 
 
-def test_every_answer_of_the_gate_is_told() -> None:
-    answers = [value for value in vars(gate).values() if isinstance(value, gate.Answer)]
-    assert answers
-    assert [answer.reason for answer in answers if f"`{answer.reason}`" not in TEXT] == []
+def test_every_refusal_of_the_gate_is_told() -> None:
+    refusals = [value for value in vars(gate).values() if isinstance(value, Reply)]
+    assert refusals
+    assert [refusal.reason for refusal in refusals if f"`{refusal.reason}`" not in TEXT] == []

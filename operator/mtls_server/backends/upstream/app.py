@@ -34,7 +34,7 @@ class Upstream:
         """Serve one request."""
         scope = cast("HTTPScope", scope)  # this backend runs no lifespan
         if is_coded(scope):
-            await CODED_BODY.application(close=True)(scope, receive, send)
+            await CODED_BODY(scope, receive, send)
             return
         request = request_to(self._pool.target, scope, with_chain=self._with_chain)
         try:
@@ -43,7 +43,7 @@ class Upstream:
             pass
         except ExchangeError as error:
             self._pool.telemetry.failed(error.failure, "request failed")
-            await error.failure.application(close=False)(scope, receive, send)
+            await error.failure(scope, receive, send)
 
     async def _pass_on(self, request: Request, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Send the request on a connection that was kept, or else on a new one.

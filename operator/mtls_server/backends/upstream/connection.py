@@ -17,7 +17,7 @@ from mtls_server.backends.upstream.failures import (
 from mtls_server.backends.upstream.heads import Body, Request
 from mtls_server.backends.upstream.response import MalformedError, Response, ResponseHead
 from mtls_server.backends.upstream.telemetry import UpstreamTelemetry
-from mtls_server.http.gate import Answer
+from mtls_server.http.reply import Reply
 
 HIGH_WATER: Final = 1 << 16
 """How much of a body waits here before the server is not read any further."""
@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol):
         self._reading_paused = False
         self._arrived: asyncio.Future[None] | None = None
         self._deadline = Deadline(self._on_overdue)
-        self._failure: Answer = TIMEOUT
+        self._failure: Reply = TIMEOUT
         self.has_served = False
         self.idle_since = 0.0
         """Loop time at which the latest exchange ended."""
@@ -229,7 +229,7 @@ class Connection(asyncio.Protocol):
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
 
-    def _allow(self, seconds: float | None, failure: Answer = TIMEOUT) -> None:
+    def _allow(self, seconds: float | None, failure: Reply = TIMEOUT) -> None:
         """Fail so, unless something is allowed anew within so many seconds; None: take your time."""
         self._failure = failure
         self._deadline.allow(seconds)

@@ -2,31 +2,31 @@
 
 from typing import Final
 
-from mtls_server.http.gate import Answer
+from mtls_server.http.reply import CLOSE, Reply, refusal
 
-UNREACHABLE: Final = Answer(502, "upstream_unreachable", "the server behind this one cannot be reached")
-CONNECT_TIMEOUT: Final = Answer(
+UNREACHABLE: Final = refusal(502, "upstream_unreachable", "the server behind this one cannot be reached")
+CONNECT_TIMEOUT: Final = refusal(
     504, "upstream_connect_timeout", "the server behind this one took too long to accept a connection"
 )
-CLOSED: Final = Answer(
+CLOSED: Final = refusal(
     502,
     "upstream_closed",
     "the server behind this one closed the connection before its response was complete",
 )
-MALFORMED: Final = Answer(
+MALFORMED: Final = refusal(
     502, "upstream_malformed", "the response of the server behind this one is not well-formed HTTP/1.1"
 )
-TIMEOUT: Final = Answer(504, "upstream_timeout", "the server behind this one took too long to answer")
-STALLED: Final = Answer(504, "upstream_stalled", "the server behind this one neither reads nor writes")
-CODED_BODY: Final = Answer(
-    501, "transfer_coding_not_supported", "a request's only transfer coding may be chunked"
+TIMEOUT: Final = refusal(504, "upstream_timeout", "the server behind this one took too long to answer")
+STALLED: Final = refusal(504, "upstream_stalled", "the server behind this one neither reads nor writes")
+CODED_BODY: Final = refusal(
+    501, "transfer_coding_not_supported", "a request's only transfer coding may be chunked", CLOSE
 )
 
 
 class ExchangeError(Exception):
     """The exchange failed."""
 
-    def __init__(self, failure: Answer) -> None:
+    def __init__(self, failure: Reply) -> None:
         super().__init__(failure.message)
         self.failure = failure
 

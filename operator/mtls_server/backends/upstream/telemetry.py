@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 from prometheus_client.registry import Collector
 
-from mtls_server.http.gate import Answer
+from mtls_server.http.reply import Reply
 from mtls_server.metrics import Durations
 
 LOGGER: Final = logging.getLogger("mtls_server.upstream")
@@ -64,7 +64,7 @@ class UpstreamTelemetry:
         """Note how long the head of a response was waited for."""
         self._response_seconds.observe(seconds)
 
-    def failed(self, failure: Answer, what: str) -> None:
+    def failed(self, failure: Reply, what: str) -> None:
         """Write the one line about a failure."""
         self._failures.labels(failure.reason).inc()
         fields = {"event": "upstream_failed", "reason": failure.reason}

@@ -118,7 +118,7 @@ class Tunnel(asyncio.Protocol):
             await self._pass_on(connection, head)
         except ExchangeError as error:
             self._pool.telemetry.failed(error.failure, "WebSocket failed")
-            self._transport.write(error.failure.encode())
+            self._transport.write(error.failure.encode(close=True))
         finally:
             if self._far is None:
                 self._transport.close()

@@ -14,9 +14,10 @@ from mtls_server.backends.wsgi.patience import Patience, SlowCallerError
 from mtls_server.backends.wsgi.response import CallerGoneError, Response, StartResponse
 from mtls_server.backends.wsgi.threads import Threads
 from mtls_server.http.exchange import LEFT
-from mtls_server.http.gate import Answer, has_body
+from mtls_server.http.gate import has_body
+from mtls_server.http.reply import CLOSE, refusal
 
-TOO_SLOW: Final = Answer(408, "request_timeout", "the request's body came too slowly")
+TOO_SLOW: Final = refusal(408, "request_timeout", "the request's body came too slowly", CLOSE)
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
@@ -60,7 +61,7 @@ class Wsgi:
             pass
         except SlowCallerError:
             if not response.begun:
-                await TOO_SLOW.application(close=True)(scope, receive, send)
+                await TOO_SLOW(scope, receive, send)
         finally:
             response.abandon()
 
