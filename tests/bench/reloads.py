@@ -56,7 +56,8 @@ def measure_reloads(
     """
     beside = mounted.with_name("beside")
     first = _generation(port)
-    without, during = [], []
+    without: list[Mapping[str, Report]] = []
+    during: list[Mapping[str, Report]] = []
     numbers = count()
 
     def deliver(directory: Path) -> None:
