@@ -7,6 +7,8 @@ from typing import Final
 
 NO_IPV6: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 BACKLOG: Final = 2048
+PROBES: Final = 3
+"""Of a client that may be gone, before it is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,15 @@ class Limits:
     crowded_handshake_seconds: float = 1.0
     """How long a handshake may take while others wait."""
     stalled_seconds: float = 60.0
-    """How long a client may leave sent data without acknowledgement, or its window shut."""
+    """How long a client may leave sent data unacknowledged, its window shut, or probes unanswered."""
 
 
 def bind(host: str | None, port: int, limits: Limits) -> list[socket.socket]:
     """Listen on the address `host`, or on every address of IPv4 and, where there is one, of IPv6.
 
     Connections inherit the options set here: TCP_NODELAY, and TCP_USER_TIMEOUT (RFC 5482) against
-    clients that stop reading.
+    clients that stop reading. Probes (SO_KEEPALIVE) find out who is gone while nothing is sent to it, be it
+    without a word, or after a half-close, which looks the same as an end.
 
     Raises:
         OSError: the port is taken, or the address is not ours.
@@ -52,11 +55,15 @@ def bind(host: str | None, port: int, limits: Limits) -> list[socket.socket]:
 
 def _listen(family: int, address: tuple[str | int, ...] | tuple[int, bytes], limits: Limits) -> socket.socket:
     stalled = round(limits.stalled_seconds * 1000)
+    silent = max(1, round(limits.stalled_seconds / 2))
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stalled)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, silent)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, silent // PROBES))
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         one.settimeout(0)

@@ -11,6 +11,7 @@ import pytest
 
 from mtls_server.files.material import Generation
 from mtls_server.tls.readiness import Blocked, Call, next_calls
+from mtls_server.tls.sockets import Limits
 from mtls_server.tls.transport import MAX_RECORD, MAX_SEND, TlsTransport
 from tests.unit.server import pki
 from tests.unit.server.conftest import World
@@ -519,6 +520,23 @@ def test_a_reset_after_a_half_close_is_noticed_before_there_is_a_response(
     reset(client.raw)
     eventually(lambda: len(recorder.lost) == 1)
     assert isinstance(recorder.lost[0], ConnectionResetError)
+
+
+def test_who_ends_in_order_is_found_to_be_gone_though_it_could_have_waited_for_its_response(
+    serve: Serve, context: ssl.SSLContext
+) -> None:
+    """Its kernel knows nothing of the connection, after a while that is a minute by default."""
+    server = serve(HalfOpen, limits=Limits(stalled_seconds=2))
+    client = ByteClient(server, context)
+    client.shake_hands()
+    client.send(b"request")
+    client.send_close_notify()
+    client.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 1)
+    client.raw.close()
+    recorder = server.protocol()
+    eventually(lambda: recorder.lost)
+    assert recorder.events == ["eof"]
+    assert isinstance(recorder.lost[0], ConnectionError)
 
 
 def test_a_reset_ends_the_lingering(serve: Serve, context: ssl.SSLContext) -> None:
