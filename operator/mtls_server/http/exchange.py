@@ -134,6 +134,13 @@ class Exchange:
         self._left.set_result(None)
         self._tell()
 
+    def cut(self) -> None:
+        """End the connection, but not so that its client could take that for the end of the body."""
+        if self.started and not (self.complete or self._chunked or self._missing is not None):
+            self._connection.transport.abort()
+        else:
+            self._connection.transport.close()
+
     async def _run(self) -> None:
         try:
             await self.application(self.scope, self._receive, self._send)
@@ -148,7 +155,7 @@ class Exchange:
         if self.complete:  # the connection is another request's by now
             return
         if self.started:
-            self._cut()
+            self.cut()
         else:
             self._head = None
             await FAILED(self.scope, self._receive, self._send)
@@ -219,13 +226,6 @@ class Exchange:
             if self._missing < 0 or (self._missing and not more):
                 raise RuntimeError("the response's body is not as long as its Content-Length says")
         return piece
-
-    def _cut(self) -> None:
-        """End the connection amid a response in a way that its client cannot take for the end of the body."""
-        if self._chunked or self._missing is not None:
-            self._connection.transport.close()
-        else:
-            self._connection.transport.abort()
 
     def _tell(self) -> None:
         self._has_news = True

@@ -189,9 +189,17 @@ class GracefulProtocol(asyncio.Protocol):
         elif not self.head_begun:
             self.transport.close()
 
+    def cut(self) -> None:
+        """Close at once; a response that is under way does not look whole for that."""
+        if self._answering is None:
+            self.transport.close()
+        else:
+            self._answering.cut()
+
     def eof_received(self) -> bool:
         """Keep the connection open for the response to a request that is complete."""
         if self._newest is None or self._newest.complete or self._newest.more_body:
+            self.cut()
             return False
         self._newest.keep_alive = False
         return True
@@ -240,7 +248,7 @@ class GracefulProtocol(asyncio.Protocol):
         if remaining > 0:
             self._look_again_in(remaining)
         else:
-            self.transport.close()
+            self.cut()
 
     def _awaits_body(self) -> bool:
         """Tell whether the request being answered lacks something that the client might have sent."""

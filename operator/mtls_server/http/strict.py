@@ -206,7 +206,7 @@ class StrictProtocol(GracefulProtocol):
         if self.awaits_first_answer() or not (self._in_body or self.is_answering()):
             is_head = self.parser.get_method() == b"HEAD"
             self.transport.write(reply.encode(self.server_state.date, with_body=not is_head, close=True))
-        self.transport.close()
+        self.cut()
         self.disconnect()
 
     def _pass_on(self, reply: Reply | None) -> None:

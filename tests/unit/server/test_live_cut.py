@@ -193,6 +193,19 @@ def test_a_caller_whose_certificate_ends_may_finish_within_the_grace(world: Worl
                 assert datetime.now(UTC) > end + timedelta(seconds=GRACE_SECONDS)
 
 
+def test_a_download_that_is_cut_off_does_not_look_whole_to_callers_of_http_1_0(program: Program) -> None:
+    def take_all(connection: Connection) -> None:
+        while connection.tls.recv(1 << 14):
+            pass
+
+    with program.connect() as billing:
+        billing.send(b"GET /download HTTP/1.0\r\n\r\n")
+        assert billing.tls.recv(1 << 14).startswith(b"HTTP/1.1 200 ")
+        revoke(program)
+        with pytest.raises(CUT_OFF):
+            take_all(billing)
+
+
 def test_a_download_that_nobody_reads_is_cut_off(program: Program) -> None:
     with program.connect() as billing:
         billing.send(DOWNLOAD * 2)

@@ -49,10 +49,18 @@ async def breaking(_scope: Any, _receive: Any, send: Any) -> None:
     raise ValueError("the other half is missing")
 
 
+async def halting(_scope: Any, receive: Any, send: Any) -> None:
+    """Waits amid its response for the caller to leave."""
+    await begin(send)
+    await send({"type": "http.response.body", "body": b"half", "more_body": True})
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def begin(send: Any, *fields: tuple[bytes, bytes]) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": list(fields)})
 
 
 PATHS: dict[str, Any] = {
-    f"/{function.__name__}": function for function in (breaking, chunked, endless, refusing)
+    f"/{function.__name__}": function for function in (breaking, chunked, endless, halting, refusing)
 }

@@ -14,6 +14,7 @@ from tests.unit.server.backends.test_forged import CLAIMS
 from tests.unit.server.backends.test_websocket import OPENING
 from tests.unit.server.conftest import World
 from tests.unit.server.program import Connection, Program, running
+from tests.unit.server.test_live import CUT_OFF
 
 GET = b"GET / HTTP/1.1\r\nHost: orders\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: orders\r\n"
@@ -70,6 +71,13 @@ def behind(request: pytest.FixtureRequest, backends: dict[str, Behind]) -> Behin
 @pytest.fixture
 def asgi(backends: dict[str, Behind]) -> Program:
     return backends["asgi"].program
+
+
+@pytest.fixture(scope="module")
+def hasty(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    directory = tmp_path_factory.mktemp("program")
+    with running(world, directory, "asgi", "tests.unit.server.backends.hasty:app") as program:
+        yield program
 
 
 # Bodies
@@ -272,6 +280,34 @@ def test_callers_of_http_1_0_get_no_chunks(behind: Behind) -> None:
 def test_callers_of_http_1_0_see_that_a_response_broke_off(asgi: Program) -> None:
     with asgi.connect() as connection, pytest.raises(ssl.SSLEOFError):
         answer_to_http_1_0(connection, "/breaking")
+
+
+def says_too_much(connection: Connection) -> None:
+    connection.send(b"x" * 100_000)
+    connection.tls.recv(1)
+
+
+def says_goodbye(connection: Connection) -> None:
+    connection.tls.unwrap()
+
+
+def says_nothing(connection: Connection) -> None:
+    connection.tls.recv(1)
+
+
+@pytest.mark.parametrize(
+    ("body", "go_on"), [(b"hello", says_too_much), (b"he", says_goodbye), (b"he", says_nothing)]
+)
+def test_callers_of_http_1_0_see_that_a_response_broke_off_by_their_own_fault(
+    hasty: Program, body: bytes, go_on: Callable[[Connection], None]
+) -> None:
+    with hasty.connect() as connection:
+        connection.send(b"POST /halting HTTP/1.0\r\nContent-Length: 5\r\n\r\n" + body)
+        response = b""
+        while not response.endswith(b"\r\n\r\nhalf"):
+            response += connection.tls.recv(65536)
+        with pytest.raises(CUT_OFF):
+            go_on(connection)
 
 
 @pytest.mark.parametrize(("path", "expected"), [("/chunked", b"hello"), ("/refusing", b"")])
