@@ -120,7 +120,7 @@ class LoggedProtocol(PeerProtocol):
         elif self._refused_midway is not None:
             _note(line, self._refused_midway)
         elif exchange.disconnected:
-            line.aborted = True
+            line.status, line.aborted = None, True
         else:
             line.status = FAILED.status
         self._access.write(line)

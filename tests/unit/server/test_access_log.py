@@ -128,9 +128,13 @@ def test_what_does_not_end_well_is_a_line(world: World, tmp_path: Path) -> None:
         with program.connect() as connection:
             connection.send(b"GET /download HTTP/1.1\r\nHost: orders\r\n\r\n")
             connection.tls.recv(1 << 14)
+        with program.connect() as connection:  # whose application has begun no body, so that nothing was sent
+            connection.send(b"PUT /download HTTP/1.1\r\nHost: orders\r\nContent-Length: 5\r\n\r\n")
         assert program.get("/" + "x" * 1000).status == 200
-    download, whole = sorted((without_times(line) for line in lines), key=lambda line: len(line["path"]))
+    seen = {line["method"] + line["path"][:9]: without_times(line) for line in lines}
+    download, upload, whole = seen["GET/download"], seen["PUT/download"], seen["GET/xxxxxxxx"]
     assert (download["status"], download["aborted"]) == (200, True)
+    assert (upload["status"], upload["aborted"]) == (None, True)
     assert (whole["path"], "aborted" in whole) == ("/" + "x" * 255, False)
 
 
