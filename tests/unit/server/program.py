@@ -151,6 +151,7 @@ class Connection:
 
     def answer(self, method: str = "GET") -> Answer:
         response = http.client.HTTPResponse(self.tls, method=method)
+        response.fp = self.tls.makefile("rb", 1)  # takes nothing of the next response, if it came along
         response.begin()
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
 
