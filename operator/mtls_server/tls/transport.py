@@ -113,7 +113,7 @@ class TlsTransport(Driven):
 
     def _receive(self, _events: int = READABLE) -> None:
         """Decrypt, and deliver in a step of its own, after this has been done for other connections."""
-        if self._undelivered:
+        if self._undelivered or (self._closing and self._flush_scheduled):
             return
         try:
             data = self._tls.recv(MAX_RECORD)
@@ -219,7 +219,8 @@ class TlsTransport(Driven):
         if not self._closing:
             self._closing = True
             self._schedule_flush()
-            self._watch()
+            if not self._flush_scheduled:  # else it sees to that, if anything is left to wait for
+                self._watch()
 
     def abort(self) -> None:
         """Close at once; the peer sees a stream cut off."""
