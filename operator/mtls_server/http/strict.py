@@ -1,11 +1,9 @@
 """HTTP that is strict: what is malformed, too large or misleading goes no further."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-import httptools
 from uvicorn._types import HTTPScope
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -15,15 +13,14 @@ from mtls_server.http.exchange import Exchange
 from mtls_server.http.fields import misleads
 from mtls_server.http.gate import (
     AMBIGUOUS_PATH,
-    HEAD_TOO_LARGE,
     MALFORMED,
-    MAX_HEAD_BYTES,
     NO_UPGRADE,
     has_body,
     judge_head,
     opens_websocket,
 )
-from mtls_server.http.graceful import DrainState, GracefulProtocol
+from mtls_server.http.graceful import DrainState
+from mtls_server.http.parsed import DROPPED_TRAILERS, ParsedProtocol, RefusedRequestError
 from mtls_server.http.reply import Reply
 
 MAX_PIPELINED: Final = 32
@@ -32,15 +29,9 @@ MAX_PIPELINED: Final = 32
 TakeOver = Callable[[Config, ServerState, dict[str, Any], HTTPScope], asyncio.Protocol]
 """Makes a backend's protocol for WebSockets; the scope is that of the request that opens one."""
 
-_DROPPED_TRAILERS: Final = cast("list[tuple[bytes, bytes]]", deque(maxlen=0))
 
-
-class _RefusedRequestError(Exception):
-    """Stops the parser."""
-
-
-class StrictProtocol(GracefulProtocol):
-    """Answers what is malformed or too large itself, and never merges trailers into the headers.
+class StrictProtocol(ParsedProtocol):
+    """Answers what is malformed or too large itself.
 
     Fields that say who calls, or that something else was asked for, never reach the application.
 
@@ -50,37 +41,21 @@ class StrictProtocol(GracefulProtocol):
     scheme = "http"
 
     __slots__ = (
-        "_advanced",
-        "_awaits_leave",
-        "_in_body",
         "_opening",
-        "_refusal",
-        "_unfinished",
         "client",
-        "headers",
         "method",
-        "parser",
         "path",
         "server",
-        "url",
         "version",
     )
 
     def __init__(self, config: Config, server_state: DrainState, app_state: dict[str, Any]) -> None:
         super().__init__(config, server_state, app_state)
-        self.parser = httptools.HttpRequestParser(self)
-        # What comes after a request that ends the connection is not that request's failure.
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.version = self.method = ""
-        self.url = b""
         self.path = ""
         """What the target names."""
-        self.headers: list[tuple[bytes, bytes]] = []
         self.client: tuple[str, int] | None = None
         self.server: tuple[str, int] | None = None
-        self._refusal = MALFORMED
-        self._unfinished = 0
-        self._advanced = self._in_body = self._awaits_leave = False
         self._opening: HTTPScope
         """Of the request that opens a WebSocket."""
 
@@ -89,79 +64,24 @@ class StrictProtocol(GracefulProtocol):
         super().connection_made(transport)
         self.client, self.server = _address(transport, "peername"), _address(transport, "sockname")
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """Let go of the parser, which holds on to this protocol."""
-        super().connection_lost(error)
-        del self.parser
-
-    def data_received(self, data: bytes) -> None:
-        """Parse, and bound what the parser may hold back: an unfinished head, field or trailer."""
-        self._advanced = False
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(
-                error.__context__, _RefusedRequestError
-            ):
-                raise  # a mistake of ours, not of the client
-            if not self.transport.is_closing():
-                self.refuse(self._refusal)
-            return
-        except httptools.HttpParserUpgrade as upgrade:
-            self._upgrade(data[upgrade.args[0] :])
-            return
-        self._unfinished = 0 if self._advanced else self._unfinished + len(data)
-        if self._unfinished > MAX_HEAD_BYTES:
-            self.refuse(HEAD_TOO_LARGE)
-
-    def on_message_begin(self) -> None:
-        """Begin a head."""
-        self.head_begun = True
-        self._awaits_leave = False
-        self.url = b""
-        self.headers = []
-
-    def on_url(self, piece: bytes) -> None:
-        """Gather the target."""
-        self.url += piece
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Gather the fields."""
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self._awaits_leave = True
-        self.headers.append((name, value))
-
     def on_headers_complete(self) -> None:
         """Pass the request on, answer it, or stop the parser; until now the idle time bounded a slow head."""
         self._advanced = True
         if self.transport.is_closing():  # the request before it was the last
-            raise _RefusedRequestError
+            raise RefusedRequestError(MALFORMED)
         self.version, self.method = self.parser.get_http_version(), self.parser.get_method().decode()
         refused = self.judge()
         if refused is not None:
-            self._refusal = refused
-            raise _RefusedRequestError
+            raise RefusedRequestError(refused)
         if len(self.pipeline) == MAX_PIPELINED:  # no answer can be told, as others are due before it
-            raise _RefusedRequestError
+            raise RefusedRequestError(MALFORMED)
         reply = self.reply_at_once()
         if reply is None or self.is_answering():
             self._pass_on(reply)
         else:
             self.reply(reply, is_head=self.method == "HEAD", keep_alive=self._keeps_alive(reply))
-        self.headers = _DROPPED_TRAILERS
+        self.headers = DROPPED_TRAILERS
         self._in_body = True
-
-    def on_body(self, piece: bytes) -> None:
-        """Pass it on; the parser holds nothing back."""
-        self._advanced = True
-        self.add_body(piece)
-
-    def on_message_complete(self) -> None:
-        """Note that the parser holds nothing back."""
-        self._advanced = True
-        self._in_body = False
-        self.end_body()
 
     def judge(self) -> Reply | None:
         """Return the answer to a request that must not reach the application, and ends the connection."""
@@ -209,6 +129,24 @@ class StrictProtocol(GracefulProtocol):
         self.cut()
         self.disconnect()
 
+    def open_websocket(self) -> None:
+        """Give the connection to the backend's protocol for WebSockets, with the request that opens one."""
+        take_over = cast("TakeOver", self.config.ws_protocol_class)
+        protocol = take_over(self.config, self.server_state, self.app_state, self._opening)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+
+    def upgrade(self, early: bytes) -> None:
+        """Upgrade, unless the request was answered, or the client says more before it may (RFC 6455 §4.1)."""
+        if self.transport.is_closing():
+            return
+        if early:
+            self.refuse(MALFORMED)
+            return
+        self.stop_timer()
+        self.resume_reading()  # which waits while many answers are not taken yet
+        self.open_websocket()
+
     def _pass_on(self, reply: Reply | None) -> None:
         """Pass a request to the application, or to one that gives the reply when it is its turn."""
         scope = self.scope()
@@ -224,24 +162,6 @@ class StrictProtocol(GracefulProtocol):
         """Tell whether the connection goes on: with a reply nobody takes a body."""
         keep_alive = self.version == "1.1" and self.parser.should_keep_alive()
         return keep_alive and (reply is None or not (has_body(self.headers) or self.parser.should_upgrade()))
-
-    def open_websocket(self) -> None:
-        """Give the connection to the backend's protocol for WebSockets, with the request that opens one."""
-        take_over = cast("TakeOver", self.config.ws_protocol_class)
-        protocol = take_over(self.config, self.server_state, self.app_state, self._opening)
-        self.transport.set_protocol(protocol)
-        protocol.connection_made(self.transport)
-
-    def _upgrade(self, early: bytes) -> None:
-        """Upgrade, unless the request was answered, or the client says more before it may (RFC 6455 §4.1)."""
-        if self.transport.is_closing():
-            return
-        if early:
-            self.refuse(MALFORMED)
-            return
-        self.stop_timer()
-        self.resume_reading()  # which waits while many answers are not taken yet
-        self.open_websocket()
 
     def _may_upgrade(self) -> bool:
         return (
