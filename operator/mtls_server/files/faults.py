@@ -22,6 +22,7 @@ class Fault(StrEnum):
     NOT_STRICT = "not_strict"
     POLICY = "policy"
     TLS = "tls"
+    UNEXPECTED = "unexpected"
 
 
 class MaterialError(Exception):

@@ -14,7 +14,7 @@ import mtls_server
 from mtls_server.contract import LeafState, ReloadState, State
 from mtls_server.files.context import TlsSettings
 from mtls_server.files.delivery import delivered_at, load
-from mtls_server.files.faults import MaterialError, NotYetValidError
+from mtls_server.files.faults import Fault, MaterialError, NotYetValidError
 from mtls_server.files.inotify import drain, watch
 from mtls_server.files.material import Generation, build
 
@@ -167,6 +167,9 @@ class Watcher:
             generation = build(files, number, self._settings, self._clock, _pause)
         except MaterialError as error:
             return _Delivery(contents, mounted_at, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, what serves goes on
+            mistake = f"a mistake of this program, please report it: {type(error).__name__} over them"
+            return _Delivery(contents, mounted_at, MaterialError(Fault.UNEXPECTED, mistake))
         return _Delivery(contents, mounted_at, generation)
 
     def _publish(self, generation: Generation, delivery: _Delivery) -> None:

@@ -63,6 +63,22 @@ async def watching(
             await task
 
 
+async def test_what_serves_outlives_a_mistake_of_the_program(world: World, tmp_path: Path) -> None:
+    deliver(tmp_path, world.files())
+    now = [pki.NOW.timestamp()]
+    async with watching(tmp_path, now=now) as (watcher, reports):
+        serving = await reports.published()
+        now.clear()  # so that the clock fails
+        deliver(tmp_path, world.files())
+        error = await reports.refused()
+        assert error.fault is Fault.UNEXPECTED
+        assert "IndexError" in str(error)
+        assert watcher.current() is serving
+        now.append(pki.NOW.timestamp())
+        deliver(tmp_path, world.files())
+        assert (await reports.published()).number == 2
+
+
 async def test_the_first_delivery_serves(world: World, tmp_path: Path) -> None:
     deliver(tmp_path, world.files())
     async with watching(tmp_path) as (watcher, reports):
