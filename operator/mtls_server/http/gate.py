@@ -1,5 +1,6 @@
 """What is answered to requests that must not reach the application; pure."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,13 +14,17 @@ from mtls_server.identity import Identity
 MAX_HEAD_BYTES: Final = (1 << 16) - 1
 """Also the longest target that httptools takes apart."""
 MAX_HEADERS: Final = 128
-
+_is_host: Final = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?"
+).fullmatch
+"""RFC 3986 §3.2.2: what frameworks put into links, and servers behind this one into their logs."""
 
 MALFORMED: Final = refusal(400, "malformed_request", "the request is not well-formed HTTP/1.1")
 HEAD_TOO_LARGE: Final = refusal(
     431, "head_too_large", f"a request's head is limited to {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} fields"
 )
 ONE_HOST: Final = refusal(400, "not_one_host", "a request carries exactly one Host field")
+BAD_HOST: Final = refusal(400, "bad_host", "Host is a name or an address, perhaps with a port")
 ENCODED_BODY_IN_1_0: Final = refusal(
     400, "transfer_encoding_in_http_1_0", "HTTP/1.0 knows no Transfer-Encoding; send Content-Length"
 )
@@ -67,7 +72,7 @@ def judge_head(version: str, target: bytes, headers: Sequence[tuple[bytes, bytes
         return ENCODED_BODY_IN_1_0
     if not target.startswith(b"/") and not _names_host(target, b"".join(hosts)):
         return BAD_TARGET
-    return None
+    return BAD_HOST if hosts and not _is_host(hosts[0]) else None
 
 
 def opens_websocket(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:

@@ -104,6 +104,13 @@ def test_a_refused_peer_is_answered_even_if_its_request_is_nonsense(program: Pro
     [
         (b"GET / HTTP/1.1\r\n\r\n", 400, "not_one_host"),
         (GET + b"Host: other\r\n\r\n", 400, "not_one_host"),
+        (b"GET / HTTP/1.1\r\nHost: orders evil\r\n\r\n", 400, "bad_host"),
+        (b"GET / HTTP/1.1\r\nHost: evil@orders\r\n\r\n", 400, "bad_host"),
+        (b"GET / HTTP/1.1\r\nHost: orders/../x\r\n\r\n", 400, "bad_host"),
+        (b"GET / HTTP/1.1\r\nHost: <script>\r\n\r\n", 400, "bad_host"),
+        (b"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400, "bad_host"),
+        (b"GET / HTTP/1.1\r\nHost: orders:port\r\n\r\n", 400, "bad_host"),
+        (b"GET / HTTP/1.0\r\nHost: \xff\r\n\r\n", 400, "bad_host"),
         (b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400, "not_one_host"),
         (
             b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
