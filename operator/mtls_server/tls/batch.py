@@ -1,8 +1,13 @@
 """The same step of several connections, one after the other."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
+from time import perf_counter
+from typing import Final
+
+MAX_SECONDS: Final = 0.02
+"""For what may take long, before others have their turn: who asks if the server lives waits for a second."""
 
 
 class Batch:
@@ -35,6 +40,9 @@ class Batch:
     def run(self) -> None:
         """Do all that waits, but not what this adds; what one raises is reported and takes no other along."""
         calls, self.calls = self.calls, []
+        self._do(calls)
+
+    def _do(self, calls: Sequence[Callable[[], object]]) -> None:
         for call in calls:
             try:
                 call()
@@ -47,11 +55,28 @@ class Batch:
         self._loop.call_soon(self.run, context=self._context)
 
 
+class LongBatch(Batch):
+    """Of calls that may take long: what has not had its turn after a while waits until others had theirs."""
+
+    __slots__ = ()
+
+    def run(self) -> None:
+        """Do one at least, and more while there is time."""
+        end = perf_counter() + MAX_SECONDS
+        calls, self.calls = self.calls, []
+        done = 0
+        while done < len(calls) and (done == 0 or perf_counter() < end):
+            self._do(calls[done : done + 1])
+            done += 1
+        self.calls[:0] = calls[done:]
+
+
 class Batches:
     """One batch for each step in the life of a connection, all done in this order in one callback."""
 
     __slots__ = (
         "_context",
+        "_held",
         "_in_order",
         "_loop",
         "_scheduled",
@@ -66,11 +91,11 @@ class Batches:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
-        self._scheduled = False
+        self._held = self._scheduled = False
         self.start = Batch(self._schedule)
         self.finish = Batch(self._schedule)
         self.deliver = Batch(self._schedule)
-        self.answer = Batch(self._schedule)
+        self.answer = LongBatch(self._schedule)
         """Of protocols that have others answer what was delivered."""
         self.flush = Batch(self._schedule)
         self.end = Batch(self._schedule)
@@ -78,22 +103,27 @@ class Batches:
 
     def hold(self) -> None:
         """Wait for `run`, which the caller promises, with all that is added."""
-        self._scheduled = True
+        self._held = True
 
     def run(self) -> None:
         """Do every step; what then waits for a step already done is done soon."""
         for batch in self._in_order:
             if batch.calls:
                 batch.run()
-        self._scheduled = False
+        self._held = False
         for batch in self._in_order:
             if batch.calls:
                 self._schedule()
 
     def _schedule(self) -> None:
-        if not self._scheduled:
+        if not (self._held or self._scheduled):
             self._scheduled = True
-            self._loop.call_soon(self.run, context=self._context)
+            self._loop.call_soon(self._run_scheduled, context=self._context)
+
+    def _run_scheduled(self) -> None:
+        self._scheduled = False
+        self._held = True
+        self.run()
 
 
 def report(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], error: BaseException) -> None:

@@ -1,13 +1,14 @@
 """What is added to a batch is done soon, in its order, and whatever else in it fails."""
 
 import asyncio
+import time
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 import pytest
 
-from mtls_server.tls.batch import Batch
+from mtls_server.tls.batch import MAX_SECONDS, Batch, Batches
 
 VARIABLE: ContextVar[str] = ContextVar("VARIABLE", default="none")
 
@@ -66,3 +67,33 @@ async def test_calls_see_nothing_of_the_context_in_which_they_were_added() -> No
     await asyncio.create_task(request())
     await passes()
     assert seen == ["none"]
+
+
+async def test_answers_that_take_long_let_others_have_their_turn() -> None:
+    batches, done = Batches(), list[str]()
+
+    def answer(name: str) -> None:
+        done.append(name)
+        asyncio.get_running_loop().call_soon(done.append, "other")
+        time.sleep(2 * MAX_SECONDS)
+
+    for name in "abc":
+        batches.answer.add(partial(answer, name))
+    while len(done) < 6:  # noqa: ASYNC110 - what is awaited is a list that fills
+        await asyncio.sleep(0)
+    assert done == ["a", "other", "b", "other", "c", "other"]
+
+
+async def test_what_is_left_again_and_again_is_done_no_more_often_in_later_passes() -> None:
+    batches, done = Batches(), list[int]()
+
+    def again() -> None:
+        done.append(0)
+        batches.answer.add(again)
+
+    batches.answer.add(again)
+    for _ in range(10):
+        batches.hold()
+        batches.run()
+        await asyncio.sleep(0)
+    assert len(done) <= 2 * 10
