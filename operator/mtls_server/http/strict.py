@@ -60,9 +60,9 @@ class StrictProtocol(ParsedProtocol):
         """Of the request that opens a WebSocket."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Note between whom."""
+        """Note from where the client calls."""
         super().connection_made(transport)
-        self.client, self.server = _address(transport, "peername"), _address(transport, "sockname")
+        self.client = _address(transport, "peername")
 
     def on_headers_complete(self) -> None:
         """Pass the request on, answer it, or stop the parser; until now the idle time bounded a slow head."""
@@ -117,9 +117,15 @@ class StrictProtocol(ParsedProtocol):
             "root_path": "",
             "headers": [field for field in self.headers if not misleads(field[0])],
             "client": self.client,
-            "server": self.server,
+            "server": self._server_address(),
             "state": self.app_state.copy(),
         }
+
+    def _server_address(self) -> tuple[str, int] | None:
+        """Ask the kernel once, and only when an application may want to know."""
+        if self.server is None:
+            self.server = _address(self.transport, "sockname")
+        return self.server
 
     def refuse(self, reply: Reply) -> None:
         """Answer and close; without a word where a response has begun or ended, or an earlier one is due."""
