@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from uvicorn._types import (
     ASGI3Application,
@@ -14,7 +14,7 @@ from uvicorn._types import (
 )
 
 from mtls_server.http.reply import CLOSE, refusal
-from mtls_server.http.response import LAST_CHUNK, encode_chunk, encode_head
+from mtls_server.http.response import LAST_CHUNK, Head, encode_chunk, encode_head
 
 LOGGER: Final = logging.getLogger("mtls_server")
 MAX_BODY_WAITING: Final = 1 << 16
@@ -102,7 +102,7 @@ class Exchange:
         self.started = False
         self._left = scope[LEFT] = connection.loop.create_future()  # type: ignore[typeddict-unknown-key]
         self._body = bytearray()
-        self._head: bytes | None = None
+        self._head: Head | None = None
         self._has_news = False
         self._news: asyncio.Event | None = None
 
@@ -200,14 +200,14 @@ class Exchange:
             keep_alive=self.keep_alive,
             chunked=in_chunks,
         )
-        self._head, self.keep_alive, self._missing = head.encoded, head.keep_alive, head.length
+        self._head, self.keep_alive, self._missing = head, head.keep_alive, head.length
         self._chunked = in_chunks and head.length is None
 
     def _continue(self, event: HTTPResponseBodyEvent) -> None:
         more = event.get("more_body", False)
         piece = b"" if self._head_only else self._framed(event.get("body", b""), more=more)
-        if self._head:
-            piece, self._head = self._head + piece, b""
+        if not self.started:
+            piece = self._head_to_send() + piece
             self.started = True
             self.awaits_leave = False
         self._connection.transport.write(piece)
@@ -217,6 +217,11 @@ class Exchange:
             if not self.keep_alive:
                 self._connection.transport.close()
             self._connection.end_turn()
+
+    def _head_to_send(self) -> bytes:
+        """Return the head, which may have learned meanwhile that the connection is about to end."""
+        head = cast("Head", self._head)
+        return head.encoded if self.keep_alive else head.closing()
 
     def _framed(self, piece: bytes, *, more: bool) -> bytes:
         if self._chunked:

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
-from mtls_server.http.response import STATUS_LINES, Field
+from mtls_server.http.response import CLOSE_LINE, STATUS_LINES, Field
 
 CLOSE: Final[Field] = (b"connection", b"close")
 _JSON: Final[Sequence[Field]] = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
@@ -40,7 +40,7 @@ class Reply(msgspec.Struct, frozen=True):
             STATUS_LINES[self.status],
             defaults,
             further,
-            b"connection: close\r\n" if close else b"",
+            CLOSE_LINE if close else b"",
             len(self.body),
             self.body if with_body else b"",
         )

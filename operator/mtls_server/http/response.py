@@ -11,6 +11,7 @@ import msgspec
 Field = tuple[bytes, bytes]
 """Name and value."""
 
+CLOSE_LINE: Final = b"connection: close\r\n"
 LAST_CHUNK: Final = b"0\r\n\r\n"
 _NO_FIELD: Final = "a field of the response has a name or a value that HTTP does not allow"
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -37,6 +38,10 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     """What the fields say of the body's length."""
     keep_alive: bool
     """Whether the connection goes on."""
+
+    def closing(self) -> bytes:
+        """Return it as one after which the connection ends."""
+        return self.encoded[:-2] + CLOSE_LINE + b"\r\n" if self.keep_alive else self.encoded
 
 
 def encode_head(
@@ -73,7 +78,7 @@ def encode_head(
             raise ValueError(_NO_FIELD)
         lines += (start, value, b"\r\n")
     if not (keep_alive or closing):
-        lines.append(b"connection: close\r\n")
+        lines.append(CLOSE_LINE)
     if chunked and length is None:
         lines.append(b"transfer-encoding: chunked\r\n")
     lines.append(b"\r\n")

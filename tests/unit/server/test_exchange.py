@@ -105,6 +105,25 @@ async def test_a_body_that_is_too_long_from_the_beginning_is_a_failure_that_can_
     assert b"seven" not in seen
 
 
+async def test_a_head_that_waited_tells_that_the_connection_is_about_to_end() -> None:
+    async def app(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        started.set()
+        await ending.wait()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    started, ending = asyncio.Event(), asyncio.Event()
+    async with serving(keep_alive=60, app=app) as served:
+        reader, writer = await served.connect()
+        with contextlib.closing(writer):
+            writer.write(REQUEST)
+            await asyncio.wait_for(started.wait(), 60)
+            served.protocols[0].shutdown()
+            ending.set()
+            seen = await asyncio.wait_for(reader.read(), 60)
+    assert seen.endswith(b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n0\r\n\r\n")
+
+
 async def test_a_head_waits_for_something_of_the_body_if_only_for_an_empty_piece() -> None:
     async def app(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
