@@ -195,7 +195,7 @@ def reloads(program: Program, result: str, reason: str = "") -> int:
 
 
 def test_every_fault_has_its_row() -> None:
-    assert {row.fault for row in ROWS} == set(Fault)
+    assert {row.fault for row in ROWS} == set(Fault) - {Fault.UNEXPECTED}  # which no files are known to make
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
