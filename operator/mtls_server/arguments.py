@@ -3,7 +3,7 @@
 import argparse
 import os
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 YES: Final = {"1", "true", "yes"}
 
@@ -13,14 +13,20 @@ def variable(option: str) -> str:
     return f"MTLS_SERVER_{option.removeprefix('--').replace('-', '_').upper()}"
 
 
-def setting(option: str, default: object = None) -> object:
-    """Return what the environment says of an option, to be read as on the command line, else the default."""
-    return os.environ.get(variable(option)) or default
+def add(
+    parser: argparse.ArgumentParser,
+    option: str,
+    default: object = None,
+    **given: Any,  # noqa: ANN401 - argparse's own
+) -> None:
+    """Add an option with a value, which the environment may say, to be read as on the command line."""
+    parser.add_argument(option, default=os.environ.get(variable(option)) or default, **given)
 
 
-def is_set(option: str) -> bool:
-    """Tell whether the environment sets an option that takes no value."""
-    return os.environ.get(variable(option), "").lower() in YES
+def add_flag(parser: argparse.ArgumentParser, option: str, meaning: str) -> None:
+    """Add an option without a value, which the environment may set, too."""
+    is_set = os.environ.get(variable(option), "").lower() in YES
+    parser.add_argument(option, action="store_true", default=is_set, help=meaning)
 
 
 def port(text: str) -> int:

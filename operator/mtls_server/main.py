@@ -85,32 +85,33 @@ def command_line() -> argparse.ArgumentParser:
         action="store_false",
         help="accept certificates that break RFC 5280, such as an authority without keyUsage",
     )
-    parser.add_argument(
+    arguments.add(
+        parser,
         "--drain-delay",
+        drain.delay,
         type=arguments.seconds,
-        default=arguments.setting("--drain-delay", drain.delay),
         metavar="SECONDS",
         help=f"go on accepting for so long after SIGTERM (default: {drain.delay:g})",
     )
-    parser.add_argument(
+    arguments.add(
+        parser,
         "--grace",
+        drain.grace,
         type=arguments.seconds,
-        default=arguments.setting("--grace", drain.grace),
         metavar="SECONDS",
         help=f"end what is still under way so long after SIGTERM (default: {drain.grace:g})",
     )
-    parser.add_argument(
+    arguments.add(
+        parser,
         "--caller-connections",
         type=arguments.count,
-        default=arguments.setting("--caller-connections"),
         metavar="COUNT",
         help="admit so many connections of one caller (default: half of those that there is room for)",
     )
-    parser.add_argument(
+    arguments.add_flag(
+        parser,
         "--access-log",
-        action="store_true",
-        default=arguments.is_set("--access-log"),
-        help="write a line of JSON for each request to standard output",
+        "write a line of JSON for each request to standard output",
     )
     commands.add_arguments(parser)
     return parser

@@ -70,24 +70,26 @@ def build(given: argparse.Namespace) -> Backend:
 
 
 def _add_wsgi_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    arguments.add(
+        parser,
         "--threads",
+        16,
         type=arguments.count,
-        default=arguments.setting("--threads", 16),
         metavar="COUNT",
         help="answer so many requests at a time (default: %(default)s)",
     )
-    parser.add_argument(
+    arguments.add(
+        parser,
         "--caller-threads",
         type=arguments.count,
-        default=arguments.setting("--caller-threads"),
         metavar="COUNT",
         help="of which one caller may have so many (default: three quarters)",
     )
-    parser.add_argument(
+    arguments.add(
+        parser,
         "--caller-timeout",
+        CALLER_SECONDS,
         type=arguments.timeout,
-        default=arguments.setting("--caller-timeout", CALLER_SECONDS),
         metavar="SECONDS",
         help="let a thread wait so long for a caller that sends or takes less than"
         f" {BYTES_PER_SECOND} bytes a second (default: {CALLER_SECONDS:g})",
@@ -103,19 +105,18 @@ def _add_upstream(parser: argparse.ArgumentParser) -> None:
         ("idle", timeouts.idle, "for the next bytes of a body"),
         ("websocket", timeouts.websocket, "for the next bytes of a WebSocket"),
     ):
-        option = f"--{name}-timeout"
-        parser.add_argument(
-            option,
+        arguments.add(
+            parser,
+            f"--{name}-timeout",
+            default,
             type=arguments.timeout,
-            default=arguments.setting(option, default),
             metavar="SECONDS",
             help=f"wait so long {meaning} (default: {default:g})",
         )
-    parser.add_argument(
+    arguments.add_flag(
+        parser,
         "--client-cert-chain",
-        action="store_true",
-        default=arguments.is_set("--client-cert-chain"),
-        help="tell it the caller's intermediate certificates, too (RFC 9440)",
+        "tell it the caller's intermediate certificates, too (RFC 9440)",
     )
     parser.add_argument(
         "--insecure-acknowledged",
