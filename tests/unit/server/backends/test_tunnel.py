@@ -3,7 +3,7 @@
 import contextlib
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -125,6 +125,16 @@ def behind() -> Iterator[Origin]:
         yield started
 
 
+def answering(response: bytes) -> Callable[[Visit], None]:
+    """Return the script of a server that answers so to a request."""
+
+    def script(visit: Visit) -> None:
+        visit.request()
+        visit.say(response)
+
+    return script
+
+
 @pytest.mark.parametrize(
     ("response", "status"),
     [
@@ -137,11 +147,7 @@ def behind() -> Iterator[Origin]:
 def test_a_server_that_does_not_agree_opens_nothing(
     world: World, tmp_path: Path, behind: Origin, response: bytes, status: int
 ) -> None:
-    def script(visit: Visit) -> None:
-        visit.request()
-        visit.say(response)
-
-    behind.script = script
+    behind.script = answering(response)
     with running(world, tmp_path, "upstream", behind.url) as program, program.connect() as connection:
         connection.send(OPENING + b"\r\n")
         answer = connection.answer()
@@ -160,11 +166,7 @@ def test_a_server_that_does_not_agree_opens_nothing(
 def test_a_refusal_that_breaks_off_is_cut_off(
     world: World, tmp_path: Path, behind: Origin, response: bytes
 ) -> None:
-    def script(visit: Visit) -> None:
-        visit.request()
-        visit.say(response)
-
-    behind.script = script
+    behind.script = answering(response)
     with running(world, tmp_path, "upstream", behind.url) as program, program.connect() as connection:
         connection.send(OPENING + b"\r\n")
         with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
