@@ -21,6 +21,7 @@ from tests.unit.server.tls.harness import (
     ByteClient,
     Echo,
     Recorder,
+    TlsServer,
     client_context,
     connect,
     dial,
@@ -490,12 +491,18 @@ class HalfOpen(Recorder):
         self.keep_open_at_eof = True
 
 
-def test_after_a_half_close_the_response_is_finished(serve: Serve, context: ssl.SSLContext) -> None:
-    server = serve(HalfOpen)
+def half_closed(server: TlsServer, context: ssl.SSLContext) -> ByteClient:
+    """Return a client that has sent a request, and will say nothing more."""
     client = ByteClient(server, context)
     client.shake_hands()
     client.send(b"request")
     client.send_close_notify()
+    return client
+
+
+def test_after_a_half_close_the_response_is_finished(serve: Serve, context: ssl.SSLContext) -> None:
+    server = serve(HalfOpen)
+    client = half_closed(server, context)
     recorder = server.protocol()
     eventually(lambda: recorder.events == ["eof"])
     assert not server.call(recorder.transport.is_reading)
@@ -510,10 +517,7 @@ def test_a_reset_after_a_half_close_is_noticed_before_there_is_a_response(
     serve: Serve, context: ssl.SSLContext
 ) -> None:
     server = serve(HalfOpen)
-    client = ByteClient(server, context)
-    client.shake_hands()
-    client.send(b"request")
-    client.send_close_notify()
+    client = half_closed(server, context)
     recorder = server.protocol()
     eventually(lambda: recorder.events == ["eof"])
     assert server.listener.connections == 1
@@ -527,10 +531,7 @@ def test_who_ends_in_order_is_found_to_be_gone_though_it_could_have_waited_for_i
 ) -> None:
     """Its kernel knows nothing of the connection, after a while that is a minute by default."""
     server = serve(HalfOpen, limits=Limits(stalled_seconds=2))
-    client = ByteClient(server, context)
-    client.shake_hands()
-    client.send(b"request")
-    client.send_close_notify()
+    client = half_closed(server, context)
     client.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 1)
     client.raw.close()
     recorder = server.protocol()
