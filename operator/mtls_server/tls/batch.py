@@ -122,7 +122,7 @@ class Batches:
 
     def _run_scheduled(self) -> None:
         self._scheduled = False
-        self._held = True
+        self.hold()
         self.run()
 
 
